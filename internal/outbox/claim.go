@@ -1,0 +1,313 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"syncworker/internal/event"
+)
+
+// Window is how many deliveries of one lane a worker takes into its hands at once.
+const Window = 128
+
+// Loaded is a lane that the worker has, with the deliveries it took from rest in
+// lane order.
+type Loaded struct {
+	LaneState
+	Work []*Work
+}
+
+// Claim takes up to limit lanes of the account that are due and that no worker
+// has, with their deliveries.
+func (s *Store) Claim(ctx context.Context, token Token, account string, limit int) ([]*Loaded, error) {
+	const sql = `
+		UPDATE outbox.lanes SET owner = $1, epoch = epoch + 1, handed = 0, next_at = NULL
+		WHERE lane IN (
+			SELECT lane FROM outbox.lanes
+			WHERE account = $2 AND next_at <= now()
+			ORDER BY next_at LIMIT $3
+			FOR UPDATE SKIP LOCKED)
+		RETURNING ` + laneColumns
+	var loaded []*Loaded
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		loaded, err = loadLanes(ctx, tx, token, sql, token, account, limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claiming lanes of %s: %w", account, err)
+	}
+	return loaded, nil
+}
+
+// Reload takes what has come to rest in a lane that the worker already has. It
+// returns ErrLeaseLost where the lane isn't the worker's any more.
+func (s *Store) Reload(ctx context.Context, token Token, lane Lane) (*Loaded, error) {
+	const sql = `
+		UPDATE outbox.lanes SET next_at = NULL WHERE lane = $2 AND owner = $1
+		RETURNING ` + laneColumns
+	var loaded []*Loaded
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		loaded, err = loadLanes(ctx, tx, token, sql, token, lane)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reloading a lane: %w", err)
+	}
+	if len(loaded) == 0 {
+		return nil, ErrLeaseLost
+	}
+	return loaded[0], nil
+}
+
+// loadLanes runs the statement that takes lanes, and takes what rests in them:
+// in an order's lane everything, since each delivery may block the others; in a
+// member's lane what may be acted on now.
+func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ...any) ([]*Loaded, error) {
+	rows, err := tx.Query(ctx, take, args...)
+	if err != nil {
+		return nil, err
+	}
+	var loaded []*Loaded
+	byLane := map[Lane]*Loaded{}
+	lanes := []Lane{}
+	for rows.Next() {
+		l := &Loaded{}
+		if err := rows.Scan(l.columns()...); err != nil {
+			return nil, err
+		}
+		loaded, byLane[l.Lane], lanes = append(loaded, l), l, append(lanes, l.Lane)
+	}
+	if err := rows.Err(); err != nil || len(loaded) == 0 {
+		return nil, err
+	}
+	const work = `
+		WITH taken AS (
+			UPDATE outbox.deliveries SET owner = $1
+			WHERE id IN (
+				SELECT d.id FROM unnest($2::uuid[]) u(lane)
+				JOIN outbox.lanes l USING (lane)
+				CROSS JOIN LATERAL (
+					SELECT id FROM outbox.deliveries
+					WHERE lane = l.lane AND owner IS NULL
+						AND (l.kind = 'order' OR state IN ('pending', 'waiting')
+							OR state = 'unknown' AND next_attempt_at <= now())
+					ORDER BY lane_rank, event_time, id LIMIT $3) d)
+			RETURNING *)
+		SELECT ` + workColumns + `
+		FROM taken d JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at
+		ORDER BY d.lane, d.lane_rank, d.event_time, d.id`
+	if err := collectWork(ctx, tx, work, []any{token, lanes, Window}, func(w *Work) {
+		l := byLane[w.Lane]
+		l.Work = append(l.Work, w)
+	}); err != nil {
+		return nil, err
+	}
+	// What the window leaves behind is news; a lane that was taken whole has none.
+	var low int64
+	var news []Lane
+	for _, l := range loaded {
+		l.News = len(l.Work) == Window
+		if l.News {
+			news = append(news, l.Lane)
+		}
+		for _, w := range l.Work {
+			if low == 0 || w.ID < low {
+				low = w.ID
+			}
+		}
+	}
+	const looked = `UPDATE outbox.lanes SET news = lane = ANY($2::uuid[]) WHERE lane = ANY($1::uuid[])
+		AND news <> (lane = ANY($2::uuid[]))`
+	if _, err := tx.Exec(ctx, looked, lanes, news); err != nil {
+		return nil, err
+	}
+	// Recovery looks from low_delivery on, so it has to cover what was taken here.
+	const lower = `UPDATE outbox.workers SET low_delivery = $2 WHERE token = $1 AND low_delivery > $2`
+	if low > 0 {
+		if _, err := tx.Exec(ctx, lower, token, low); err != nil {
+			return nil, err
+		}
+	}
+	return loaded, nil
+}
+
+// Adopt returns the deliveries that the database says this worker holds, so that
+// it can take into its hands those it doesn't know of: a commit whose answer was
+// lost on the way leaves such.
+func (s *Store) Adopt(ctx context.Context, token Token) ([]Handed, error) {
+	const sql = `
+		SELECT ` + workColumns + `
+		FROM outbox.workers w
+		JOIN outbox.deliveries d ON d.id >= w.low_delivery AND d.owner = w.token
+			AND d.state IN ('pending', 'waiting', 'unknown', 'held')
+		JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at
+		WHERE w.token = $1 ORDER BY d.lane_rank, d.event_time, d.id`
+	var adopted []Handed
+	var lanes []Lane
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		adopted, lanes = nil, nil
+		err := collectWork(ctx, tx, sql, []any{token}, func(w *Work) {
+			adopted, lanes = append(adopted, Handed{Work: *w}), append(lanes, w.Lane)
+		})
+		if err != nil || len(lanes) == 0 {
+			return err
+		}
+		rows, err := tx.Query(ctx, `SELECT `+laneColumns+` FROM outbox.lanes WHERE lane = ANY($1)`, lanes)
+		if err != nil {
+			return err
+		}
+		byLane := map[Lane]LaneState{}
+		for rows.Next() {
+			var l LaneState
+			if err := rows.Scan(l.columns()...); err != nil {
+				return err
+			}
+			byLane[l.Lane] = l
+		}
+		for i := range adopted {
+			adopted[i].Lane = byLane[adopted[i].Work.Lane]
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for deliveries that this worker holds: %w", err)
+	}
+	return adopted, nil
+}
+
+const workColumns = `d.id, d.event_id, d.received_at, d.event_time, d.state_since, d.next_attempt_at, d.first_sent_at,
+	d.quiet_until, d.lane, d.account, d.type, d.state, d.reason, d.attempts, d.calls, d.ambiguous, d.ever_ambiguous,
+	d.key_used, d.duplicate, coalesce(d.vendor_key, ''), d.vendor_ref, d.points_applied,
+	e.ce_id, e.source, e.tenant, e.traceparent, e.order_no, e.uuid, e.membership_id, e.store, e.sales_channel,
+	e.occurred_at, e.amount::text, coalesce(e.points, 0), e.pattern, e.remark, e.decr_to_zero, e.binary_mode, e.payload`
+
+// collectWork runs a query for workColumns and passes each row on.
+func collectWork(ctx context.Context, tx pgx.Tx, sql string, args []any, pass func(*Work)) error {
+	rows, err := tx.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		w, err := scanWork(rows)
+		if err != nil {
+			return err
+		}
+		pass(w)
+	}
+	return rows.Err()
+}
+
+func scanWork(rows pgx.Rows) (*Work, error) {
+	w := &Work{Event: &event.Event{}}
+	d, e := &w.Delivery, w.Event
+	var amount *string
+	var binary bool
+	var payload string
+	err := rows.Scan(&d.ID, &d.EventID, &d.ReceivedAt, &d.EventTime, &d.StateSince, (*instant)(&d.NextAttemptAt),
+		(*instant)(&d.FirstSentAt), (*instant)(&d.QuietUntil), &d.Lane, &d.Account, &d.Type, &d.State, &d.Reason,
+		&d.Attempts, &d.Calls, &d.Ambiguous, &d.EverAmbiguous, &d.KeyUsed, &d.Duplicate, &d.VendorKey, &d.VendorRef,
+		&d.PointsApplied, &e.ID, &e.Source, &e.Tenant, &e.TraceParent, &e.OrderNo, &e.UUID, &e.Member.MembershipID,
+		&e.Store, &e.SalesChannel, (*instant)(&e.OccurredAt), &amount, &e.Points, &e.Pattern, &e.Remark,
+		&e.DecrToZero, &binary, &payload)
+	if err != nil {
+		return nil, err
+	}
+	e.Type, e.Time = d.Type, d.EventTime.UTC()
+	if amount != nil {
+		value, err := decimal.NewFromString(*amount)
+		if err != nil {
+			return nil, fmt.Errorf("event %d: amount: %w", d.EventID, err)
+		}
+		e.Amount = decimal.NullDecimal{Decimal: value, Valid: true}
+	}
+	if e.Data, err = dataOf(binary, payload); err != nil {
+		return nil, fmt.Errorf("event %d: payload: %w", d.EventID, err)
+	}
+	if e.Member.Identities, err = identitiesOf(e.Data); err != nil {
+		return nil, fmt.Errorf("event %d: identities: %w", d.EventID, err)
+	}
+	return w, nil
+}
+
+// dataOf cuts the data out of a payload, byte by byte as it came.
+func dataOf(binary bool, payload string) (json.RawMessage, error) {
+	if binary {
+		return json.RawMessage(payload), nil
+	}
+	var envelope struct {
+		Data json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal([]byte(payload), &envelope); err != nil {
+		return nil, err
+	}
+	return envelope.Data, nil
+}
+
+func identitiesOf(data json.RawMessage) ([]event.MemberIdentity, error) {
+	var d struct {
+		Identities []event.MemberIdentity `json:"identities"`
+	}
+	err := json.Unmarshal(data, &d)
+	return d.Identities, err
+}
+
+// MemberOfOrder returns how the order's own create names its member: what a till
+// that refunds by the number alone leaves out. Empty where there was no create.
+func (s *Store) MemberOfOrder(ctx context.Context, tenant, orderNo string) (event.Member, error) {
+	const sql = `
+		SELECT e.membership_id, e.binary_mode, e.payload FROM outbox.identities i
+		JOIN outbox.events e ON e.id = i.event_id AND e.received_at = i.received_at
+		WHERE (i.order_no, i.uuid, i.kind, i.tenant) = ($1, '', 'order.created', $2)`
+	var m event.Member
+	var binary bool
+	var payload string
+	err := s.pool.QueryRow(ctx, sql, orderNo, tenant).Scan(&m.MembershipID, &binary, &payload)
+	if err == pgx.ErrNoRows {
+		return event.Member{}, nil
+	}
+	if err == nil {
+		var data json.RawMessage
+		if data, err = dataOf(binary, payload); err == nil {
+			m.Identities, err = identitiesOf(data)
+		}
+	}
+	if err != nil {
+		return event.Member{}, fmt.Errorf("reading the member of an order's create: %w", err)
+	}
+	return m, nil
+}
+
+// StateOfRefund returns the state at the account of the refund that a
+// refund_deleted takes back; empty where no such refund is known.
+func (s *Store) StateOfRefund(ctx context.Context, account, tenant, orderNo, uuid string) (State, error) {
+	const sql = `
+		SELECT d.state FROM outbox.identities i JOIN outbox.deliveries d ON d.event_id = i.event_id
+		WHERE (i.order_no, i.uuid, i.kind, i.tenant) = ($1, $2, 'order.refunded', $3) AND d.account = $4`
+	var state State
+	err := s.pool.QueryRow(ctx, sql, orderNo, uuid, tenant, account).Scan(&state)
+	if err != nil && err != pgx.ErrNoRows {
+		return "", fmt.Errorf("reading the refund that is to be taken back: %w", err)
+	}
+	return state, nil
+}
+
+// NextDue returns when the next lane at rest is due, zero where none is.
+func (s *Store) NextDue(ctx context.Context, accounts []string) (time.Time, error) {
+	const sql = `
+		SELECT min(l.next_at) FROM unnest($1::text[]) u(account)
+		CROSS JOIN LATERAL (SELECT next_at FROM outbox.lanes
+			WHERE account = u.account AND next_at IS NOT NULL ORDER BY next_at LIMIT 1) l`
+	var at instant
+	if err := s.pool.QueryRow(ctx, sql, accounts).Scan(&at); err != nil {
+		return time.Time{}, fmt.Errorf("looking for lanes that are due: %w", err)
+	}
+	return time.Time(at), nil
+}

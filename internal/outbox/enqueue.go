@@ -1,0 +1,370 @@
+package outbox
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncworker/internal/event"
+)
+
+// Incoming is one valid event as it came from the stream.
+type Incoming struct {
+	Event    *event.Event
+	Accounts []string // where it goes to; none makes it held(unrouted)
+	Sequence uint64   // of the stream; tells a redelivery from a duplicate, no more
+	Binary   bool     // CloudEvents binary mode: Payload is the data alone
+	Headers  string   // as JSON, kept with a conflict
+	Payload  []byte
+}
+
+// Reject is one message that the contract refuses.
+type Reject struct {
+	Subject, Reason, Field, Detail string
+	Sequence                       uint64
+	Headers                        string // as JSON
+	Payload                        []byte
+}
+
+// Batch is what one transaction takes in.
+type Batch struct {
+	Events  []Incoming
+	Rejects []Reject
+	// Accept names the accounts that this worker takes deliveries of into its
+	// hands; those of others are left at rest, due at once.
+	Accept []string
+	// Recovered: these events were acknowledged before, but the database has
+	// lost them. Whether they were sent is not known.
+	Recovered bool
+}
+
+// Enqueued says what became of a batch. Only after Enqueue has returned without
+// an error may its messages be acknowledged.
+type Enqueued struct {
+	// Handed are the deliveries that the worker now holds, with their lanes'
+	// state, in the order of their arrival.
+	Handed []Handed
+	// Rested tells that deliveries were left at rest that are due.
+	Rested     bool
+	Events     int
+	Duplicates int
+	Conflicts  int
+}
+
+// Handed is one delivery that the committing worker holds.
+type Handed struct {
+	Work
+	Lane LaneState
+}
+
+// Enqueue commits a batch: new events with their deliveries, conflicts, and
+// rejects. It is idempotent: a batch that is enqueued again adds nothing.
+func (s *Store) Enqueue(ctx context.Context, token Token, b Batch) (Enqueued, error) {
+	var out Enqueued
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		out = Enqueued{}
+		if err := insertRejects(ctx, tx, b.Rejects); err != nil {
+			return err
+		}
+		fresh, seen, err := insertIdentities(ctx, tx, b.Events)
+		if err != nil {
+			return err
+		}
+		if len(seen) > 0 {
+			if err := meetAgain(ctx, tx, seen, &out); err != nil {
+				return err
+			}
+		}
+		if fresh, err = dropRecreated(ctx, tx, fresh, &out); err != nil {
+			return err
+		}
+		if len(fresh) == 0 {
+			return nil
+		}
+		out.Events = len(fresh)
+		if err := insertEvents(ctx, tx, fresh); err != nil {
+			return err
+		}
+		return insertDeliveries(ctx, tx, token, b, fresh, &out)
+	})
+	if err != nil {
+		return Enqueued{}, fmt.Errorf("enqueuing a batch of %d events and %d rejects: %w",
+			len(b.Events), len(b.Rejects), err)
+	}
+	return out, nil
+}
+
+// arrival is an incoming event on its way through one transaction.
+type arrival struct {
+	Incoming
+	identity event.Identity
+	eventID  int64
+}
+
+func compareIdentity(a, b event.Identity) int {
+	for _, c := range [4]int{
+		strings.Compare(a.OrderNo, b.OrderNo), strings.Compare(a.UUID, b.UUID),
+		strings.Compare(a.Kind, b.Kind), strings.Compare(a.Tenant, b.Tenant),
+	} {
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// insertIdentities adds the identities that are new, in one fixed order so that
+// two batches can't wait for each other. Of several events in the batch with one
+// identity, the first to arrive is the one that counts.
+func insertIdentities(ctx context.Context, tx pgx.Tx, incoming []Incoming) (fresh, seen []arrival, err error) {
+	arrivals := make([]arrival, len(incoming))
+	for i, in := range incoming {
+		arrivals[i] = arrival{Incoming: in, identity: in.Event.Identity()}
+	}
+	slices.SortStableFunc(arrivals, func(a, b arrival) int { return compareIdentity(a.identity, b.identity) })
+
+	var firsts []arrival
+	for i, a := range arrivals {
+		if i > 0 && arrivals[i-1].identity == a.identity {
+			seen = append(seen, a)
+		} else {
+			firsts = append(firsts, a)
+		}
+	}
+	n := len(firsts)
+	orderNos, uuids, kinds, tenants := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	times, sequences, hashes := make([]time.Time, n), make([]int64, n), make([][]byte, n)
+	for i, a := range firsts {
+		orderNos[i], uuids[i], kinds[i], tenants[i] = a.identity.OrderNo, a.identity.UUID, a.identity.Kind, a.identity.Tenant
+		times[i], sequences[i], hashes[i] = a.Event.Time, int64(a.Sequence), a.Event.Hash[:]
+	}
+	const sql = `
+		INSERT INTO outbox.identities (order_no, uuid, kind, tenant, event_time, sequence, hash, hash_version)
+		SELECT *, $8 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],
+			$5::timestamptz[], $6::bigint[], $7::bytea[])
+		ON CONFLICT DO NOTHING
+		RETURNING order_no, uuid, kind, tenant, event_id`
+	rows, err := tx.Query(ctx, sql, orderNos, uuids, kinds, tenants, times, sequences, hashes, event.HashVersion)
+	if err != nil {
+		return nil, nil, fmt.Errorf("inserting identities: %w", err)
+	}
+	ids := make(map[event.Identity]int64, n)
+	var identity event.Identity
+	var id int64
+	_, err = pgx.ForEachRow(rows, []any{&identity.OrderNo, &identity.UUID, &identity.Kind, &identity.Tenant, &id},
+		func() error { ids[identity] = id; return nil })
+	if err != nil {
+		return nil, nil, fmt.Errorf("inserting identities: %w", err)
+	}
+	for _, a := range firsts {
+		if id, ok := ids[a.identity]; ok {
+			a.eventID = id
+			fresh = append(fresh, a)
+		} else {
+			seen = append(seen, a)
+		}
+	}
+	// Ids follow the order of identities; what follows wants that of arrival.
+	slices.SortStableFunc(fresh, func(a, b arrival) int { return int(int64(a.Sequence) - int64(b.Sequence)) })
+	return fresh, seen, nil
+}
+
+// meetAgain counts duplicates and keeps conflicts among events whose identity
+// was there before.
+func meetAgain(ctx context.Context, tx pgx.Tx, seen []arrival, out *Enqueued) error {
+	const first = `
+		SELECT i.event_id, i.hash, i.sequence,
+		       d.event_time IS NOT NULL AND d.event_time < $5
+		FROM outbox.identities i
+		LEFT JOIN outbox.identities d ON i.kind = 'order.created'
+			AND (d.order_no, d.uuid, d.kind, d.tenant) = (i.order_no, '', 'order.deleted', i.tenant)
+		WHERE (i.order_no, i.uuid, i.kind, i.tenant) = ($1, $2, $3, $4)`
+	const count = `
+		UPDATE outbox.identities SET duplicates = duplicates + 1
+		WHERE (order_no, uuid, kind, tenant) = ($1, $2, $3, $4)`
+	for _, a := range seen {
+		var hash []byte
+		var sequence int64
+		var recreated bool
+		err := tx.QueryRow(ctx, first, a.identity.OrderNo, a.identity.UUID, a.identity.Kind, a.identity.Tenant, a.Event.Time).
+			Scan(&a.eventID, &hash, &sequence, &recreated)
+		if err != nil {
+			return fmt.Errorf("reading the first event of an identity: %w", err)
+		}
+		switch {
+		case sequence == int64(a.Sequence):
+			// The same message, delivered again.
+		case !bytes.Equal(hash, a.Event.Hash[:]):
+			err = insertConflict(ctx, tx, a, "content", "")
+			out.Conflicts++
+		case recreated:
+			err = insertConflict(ctx, tx, a, "deleted", "")
+			out.Conflicts++
+		default:
+			_, err = tx.Exec(ctx, count, a.identity.OrderNo, a.identity.UUID, a.identity.Kind, a.identity.Tenant)
+			out.Duplicates++
+		}
+		if err != nil {
+			return fmt.Errorf("meeting an identity again: %w", err)
+		}
+	}
+	return nil
+}
+
+// dropRecreated takes out creates of orders that were deleted before: such an
+// order may exist at a vendor only because a person says so.
+func dropRecreated(ctx context.Context, tx pgx.Tx, fresh []arrival, out *Enqueued) ([]arrival, error) {
+	var orderNos, tenants []string
+	for _, a := range fresh {
+		if a.Event.Type == event.OrderCreated {
+			orderNos, tenants = append(orderNos, a.identity.OrderNo), append(tenants, a.identity.Tenant)
+		}
+	}
+	if len(orderNos) == 0 {
+		return fresh, nil
+	}
+	// A delete that is itself still waiting for its create only overtook it.
+	const sql = `
+		SELECT i.order_no, i.tenant, i.event_id
+		FROM unnest($1::text[], $2::text[]) u(order_no, tenant)
+		JOIN outbox.identities i ON (i.order_no, i.uuid, i.kind, i.tenant) = (u.order_no, '', 'order.deleted', u.tenant)
+		WHERE EXISTS (SELECT FROM outbox.deliveries d WHERE d.event_id = i.event_id AND d.state = 'delivered')`
+	rows, err := tx.Query(ctx, sql, orderNos, tenants)
+	if err != nil {
+		return nil, fmt.Errorf("looking for deleted orders: %w", err)
+	}
+	type key struct{ orderNo, tenant string }
+	deleted := map[key]int64{}
+	var k key
+	var id int64
+	if _, err := pgx.ForEachRow(rows, []any{&k.orderNo, &k.tenant, &id}, func() error { deleted[k] = id; return nil }); err != nil {
+		return nil, fmt.Errorf("looking for deleted orders: %w", err)
+	}
+	if len(deleted) == 0 {
+		return fresh, nil
+	}
+	var kept []arrival
+	for _, a := range fresh {
+		deletedBy, is := deleted[key{a.identity.OrderNo, a.identity.Tenant}]
+		if a.Event.Type != event.OrderCreated || !is {
+			kept = append(kept, a)
+			continue
+		}
+		// The identity isn't taken: nothing of this create was let through.
+		_, err := tx.Exec(ctx, `DELETE FROM outbox.identities WHERE (order_no, uuid, kind, tenant) = ($1, '', $2, $3)`,
+			a.identity.OrderNo, a.identity.Kind, a.identity.Tenant)
+		if err != nil {
+			return nil, fmt.Errorf("keeping a create of a deleted order: %w", err)
+		}
+		a.eventID = deletedBy
+		if err := insertConflict(ctx, tx, a, "deleted", ""); err != nil {
+			return nil, err
+		}
+		out.Conflicts++
+	}
+	return kept, nil
+}
+
+// insertConflict keeps the second comer, once per identity, cause and hash.
+// a.eventID names the event that it conflicts with.
+func insertConflict(ctx context.Context, tx pgx.Tx, a arrival, cause, account string) error {
+	const sql = `
+		INSERT INTO outbox.conflicts (last_sequence, event_id, event_time, order_no, uuid, kind, tenant, account,
+			cause, hash, source, ce_id, type, binary_mode, headers, payload)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+		ON CONFLICT (order_no, uuid, kind, tenant, account, cause, hash) DO UPDATE SET
+			count = conflicts.count + CASE WHEN excluded.last_sequence > conflicts.last_sequence THEN 1 ELSE 0 END,
+			last_sequence = greatest(conflicts.last_sequence, excluded.last_sequence), last_at = now()`
+	e := a.Event
+	_, err := tx.Exec(ctx, sql, int64(a.Sequence), a.eventID, e.Time, a.identity.OrderNo, a.identity.UUID,
+		a.identity.Kind, a.identity.Tenant, account, cause, e.Hash[:], e.Source, e.ID, string(e.Type),
+		a.Binary, a.Headers, string(a.Payload))
+	if err != nil {
+		return fmt.Errorf("keeping a conflict: %w", err)
+	}
+	return nil
+}
+
+func insertEvents(ctx context.Context, tx pgx.Tx, fresh []arrival) error {
+	const sql = `
+		INSERT INTO outbox.events (id, event_time, occurred_at, amount, points, tenant, type, ce_id, source,
+			traceparent, order_no, uuid, membership_id, member, store, sales_channel, pattern, remark,
+			decr_to_zero, binary_mode, payload)
+		SELECT id, event_time, occurred_at, amount::numeric, points, tenant, type, ce_id, source,
+			traceparent, order_no, uuid, membership_id, member, store, sales_channel, pattern, remark,
+			decr_to_zero, binary_mode, payload
+		FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::bigint[],
+			$6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
+			$14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::bool[], $20::bool[], $21::text[])
+			u(id, event_time, occurred_at, amount, points, tenant, type, ce_id, source,
+			traceparent, order_no, uuid, membership_id, member, store, sales_channel, pattern, remark,
+			decr_to_zero, binary_mode, payload)`
+	n := len(fresh)
+	ids, times, occurred := make([]int64, n), make([]time.Time, n), make([]*time.Time, n)
+	amounts, points := make([]*string, n), make([]*int64, n)
+	var text [13][]string
+	for i := range text {
+		text[i] = make([]string, n)
+	}
+	toZero, binary, payloads := make([]bool, n), make([]bool, n), make([]string, n)
+	for i, a := range fresh {
+		e := a.Event
+		ids[i], times[i], binary[i], payloads[i], toZero[i] = a.eventID, e.Time, a.Binary, string(a.Payload), e.DecrToZero
+		if !e.OccurredAt.IsZero() {
+			occurred[i] = &e.OccurredAt
+		}
+		if e.Amount.Valid {
+			amount := e.Amount.Decimal.String()
+			amounts[i] = &amount
+		}
+		if e.Type.Point() {
+			points[i] = &e.Points
+		}
+		for j, v := range [13]string{
+			e.Tenant, string(e.Type), e.ID, e.Source, e.TraceParent, e.OrderNo, e.UUID,
+			e.Member.MembershipID, e.Member.Key(), e.Store, e.SalesChannel, e.Pattern, e.Remark,
+		} {
+			text[j][i] = v
+		}
+	}
+	args := []any{ids, times, occurred, amounts, points}
+	for i := range text {
+		args = append(args, text[i])
+	}
+	if _, err := tx.Exec(ctx, sql, append(args, toZero, binary, payloads)...); err != nil {
+		return fmt.Errorf("inserting events: %w", err)
+	}
+	return nil
+}
+
+// insertRejects keeps what the contract refused, once per subject and bytes.
+func insertRejects(ctx context.Context, tx pgx.Tx, rejects []Reject) error {
+	const sql = `
+		INSERT INTO outbox.rejects (last_sequence, digest, subject, reason, field, detail, headers, payload)
+		VALUES ($1, sha256(convert_to($2, 'UTF8') || '\x00'::bytea || $7), $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (digest) DO UPDATE SET
+			count = rejects.count + CASE WHEN excluded.last_sequence > rejects.last_sequence THEN 1 ELSE 0 END,
+			last_sequence = greatest(rejects.last_sequence, excluded.last_sequence), last_at = now()`
+	sorted := slices.SortedStableFunc(slices.Values(rejects), func(a, b Reject) int {
+		if c := strings.Compare(a.Subject, b.Subject); c != 0 {
+			return c
+		}
+		return bytes.Compare(a.Payload, b.Payload)
+	})
+	var batch pgx.Batch
+	for _, r := range sorted {
+		batch.Queue(sql, int64(r.Sequence), r.Subject, r.Reason, r.Field, r.Detail, r.Headers, r.Payload)
+	}
+	if batch.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("keeping rejects: %w", err)
+	}
+	return nil
+}

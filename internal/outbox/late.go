@@ -1,0 +1,78 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Late appends what a worker heard after it had lost its lease. Where the call
+// was a push that took effect, and the delivery still waits for exactly that
+// answer, it is the evidence that resolves it. It reports whether it did.
+func (s *Store) Late(ctx context.Context, token Token, x *Settle) (resolved bool, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		resolved = false
+		if x.Attempt == nil {
+			return nil
+		}
+		if err := writeAttempts(ctx, tx, []attemptRow{{x.ID, token, true, x.Attempt}}); err != nil {
+			return err
+		}
+		if x.State != Delivered {
+			return nil
+		}
+		var lane Lane
+		err := tx.QueryRow(ctx, `SELECT lane FROM outbox.lanes
+			WHERE lane = (SELECT lane FROM outbox.deliveries WHERE id = $1) FOR UPDATE`, x.ID).Scan(&lane)
+		if err != nil {
+			return err
+		}
+		const sql = `
+			UPDATE outbox.deliveries SET state = 'delivered', reason = '', ambiguous = false, delivered_at = now(),
+				state_since = now(), next_attempt_at = NULL, owner = $2, vendor_ref = $4, points_applied = $5
+			WHERE id = $1 AND owner IS NULL AND state IN ('unknown', 'held') AND reason = $6 AND calls = $3
+			RETURNING type, event_time`
+		var d Delivery
+		err = tx.QueryRow(ctx, sql, x.ID, token, x.Calls, x.VendorRef, x.PointsApplied, ReasonWorkerLost).
+			Scan(&d.Type, &d.EventTime)
+		if err == pgx.ErrNoRows {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		resolved, d.State = true, Delivered
+		return wakeLane(ctx, tx, lane, Facts(&d))
+	})
+	if err != nil {
+		return false, fmt.Errorf("recording a late answer: %w", err)
+	}
+	return resolved, nil
+}
+
+// wakeLane makes a lane due at once, where no worker has it, and tells the
+// worker that has it to look again. facts are what a final delivery changes for
+// the later events of its order.
+func wakeLane(ctx context.Context, tx pgx.Tx, lane Lane, facts LaneUpdate) error {
+	const sql = `
+		UPDATE outbox.lanes SET
+			created = coalesce(nullif($2, ''), created),
+			updated_to = greatest(updated_to, $3),
+			open_refunds = greatest(open_refunds + $4, 0),
+			deleted = deleted OR $5,
+			resting = true, news = true,
+			next_at = CASE WHEN owner IS NULL AND account <> '' THEN now() END
+		WHERE lane = $1`
+	_, err := tx.Exec(ctx, sql, lane, facts.Created, orNull(facts.UpdatedTo), facts.RefundsBy, facts.Deleted)
+	if err != nil {
+		return fmt.Errorf("waking a lane: %w", err)
+	}
+	return nil
+}
+
+// storable makes text that Postgres takes: valid UTF-8 without NUL.
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}

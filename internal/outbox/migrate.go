@@ -1,0 +1,86 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"syncworker/migrations"
+)
+
+// Migration is one step of the schema.
+type Migration struct {
+	Version   int64     `json:"version"`
+	Name      string    `json:"name"`
+	AppliedAt time.Time `json:"applied_at,omitzero"` // zero: still to be applied
+}
+
+// Migrate brings the schema up to date. It takes an advisory lock, so that many
+// may call it at once, and is safe with workers running. It returns what it applied.
+func Migrate(ctx context.Context, url string) ([]Migration, error) {
+	provider, db, err := migrator(url)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("migrating the database: %w", err)
+	}
+	applied := make([]Migration, len(results))
+	for i, r := range results {
+		applied[i] = Migration{Version: r.Source.Version, Name: r.Source.Path, AppliedAt: time.Now().UTC()}
+	}
+	return applied, nil
+}
+
+// Migrations returns every step of the schema, applied or not.
+func Migrations(ctx context.Context, url string) ([]Migration, error) {
+	provider, db, err := migrator(url)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	status, err := provider.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the state of the schema: %w", err)
+	}
+	list := make([]Migration, len(status))
+	for i, m := range status {
+		list[i] = Migration{Version: m.Source.Version, Name: m.Source.Path, AppliedAt: m.AppliedAt}
+	}
+	return list, nil
+}
+
+func migrator(url string) (*goose.Provider, *sql.DB, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, nil, errors.New("database.url: it can't be read as a Postgres URL or DSN")
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, nil, fmt.Errorf("preparing the migration lock: %w", err)
+	}
+	db := stdlib.OpenDB(*config)
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithSessionLocker(locker))
+	if err != nil {
+		db.Close()
+		return nil, nil, fmt.Errorf("reading the migrations: %w", err)
+	}
+	return provider, db, nil
+}
+
+// EnsurePartitions makes the partitions of this month and the next two.
+func (s *Store) EnsurePartitions(ctx context.Context) error {
+	if _, err := s.pool.Exec(ctx, `SELECT outbox.ensure_partitions(now())`); err != nil {
+		return fmt.Errorf("making partitions: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+// Package outbox is the durable middle of syncworker: what JetStream delivered
+// and what has become of it, in Postgres. It enqueues events, hands their
+// deliveries to workers under a lease, writes down what became of each call, and
+// answers the questions of ops.
+//
+// Locks are taken in one order: identities, then deliveries that the worker
+// holds, then lanes. What touches deliveries at rest takes their lane first.
+package outbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"syncworker/internal/event"
+)
+
+// Store is the outbox in one database. It is safe for concurrent use.
+type Store struct {
+	pool *pgxpool.Pool
+}
+
+// Open connects to the database and checks that it answers. maxConns bounds the
+// connections of this process: three or four serve a busy worker.
+func Open(ctx context.Context, url string, maxConns int) (*Store, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// pgx's own error repeats the URL, and with it the password.
+		return nil, errors.New("database.url: it can't be read as a Postgres URL or DSN")
+	}
+	config.MaxConns = int32(maxConns)
+	config.ConnConfig.RuntimeParams["application_name"] = "syncworker"
+	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connecting to the database at %s:%d: %w",
+			config.ConnConfig.Host, config.ConnConfig.Port, err)
+	}
+	return &Store{pool: pool}, nil
+}
+
+// Close waits for connections in use and closes them all.
+func (s *Store) Close() { s.pool.Close() }
+
+// Ping asks the database for an answer.
+func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
+
+// State of a delivery, as in DESIGN §4.
+type State string
+
+// The states of a delivery.
+const (
+	Pending   State = "pending"
+	Waiting   State = "waiting"
+	Inflight  State = "inflight"
+	Unknown   State = "unknown"
+	Held      State = "held"
+	Delivered State = "delivered"
+	Dead      State = "dead"
+	Cancelled State = "cancelled"
+)
+
+// Final reports whether nothing more happens to a delivery by itself.
+func (s State) Final() bool { return s == Delivered || s == Dead || s == Cancelled }
+
+// Reasons that this package gives; package dispatch has the rest.
+const (
+	ReasonUnrouted       = "unrouted"
+	ReasonVendorKey      = "vendor_key_conflict"
+	ReasonLostCommit     = "lost_commit"
+	ReasonWorkerLost     = "worker_lost"
+	ReasonAccountMissing = "account_missing"
+)
+
+// Lane is the key of the deliveries that have to go in order: the first 16
+// bytes of a SHA-256 over account, kind and key.
+type Lane [16]byte
+
+// String is the lane as Postgres prints it.
+func (l Lane) String() string { return hex.EncodeToString(l[:]) }
+
+// LaneKind says what a lane stands for.
+type LaneKind string
+
+// The kinds of lanes.
+const (
+	OrderLane  LaneKind = "order"
+	MemberLane LaneKind = "member"
+)
+
+// LaneOf returns the lane of an event at an account. A member that two events
+// name differently (id, mobile) has two lanes.
+func LaneOf(account string, e *event.Event) (Lane, LaneKind) {
+	kind, key := OrderLane, e.OrderNo
+	if e.Type.Point() {
+		kind, key = MemberLane, e.Member.Key()
+	}
+	sum := sha256.Sum256([]byte(account + "\x00" + string(kind) + "\x00" + key))
+	return Lane(sum[:16]), kind
+}
+
+// Rank is the delivery's first sorting key in its lane: a create goes first,
+// whenever it arrives; all others follow by event time.
+func Rank(t event.Type) int16 {
+	if t == event.OrderCreated {
+		return 0
+	}
+	return 1
+}
+
+// Delivery is one event for one account: the unit of work.
+type Delivery struct {
+	ID            int64
+	EventID       int64
+	ReceivedAt    time.Time
+	EventTime     time.Time
+	StateSince    time.Time
+	NextAttemptAt time.Time // zero: none of its own
+	FirstSentAt   time.Time // zero: not sent with this vendor key
+	QuietUntil    time.Time // until then, a read that finds nothing proves nothing
+	Lane          Lane
+	Account       string
+	Type          event.Type
+	State         State
+	Reason        string
+	Attempts      int // that count against retry.max_attempts
+	Calls         int // all, reads included: the number of the last attempt
+	Ambiguous     bool
+	EverAmbiguous bool
+	KeyUsed       bool // an earlier call with this vendor key may have reached the vendor
+	Duplicate     bool
+	VendorKey     string
+	VendorRef     string
+	PointsApplied *int64
+}
+
+// Work is a delivery in a worker's hands, with its event.
+type Work struct {
+	Delivery
+	Event *event.Event
+}
+
+// LaneState is a lane's row: who works on it, and what the later events of an
+// order need to know of the earlier ones.
+type LaneState struct {
+	Lane        Lane
+	Kind        LaneKind
+	Account     string
+	Tenant      string
+	Epoch       int // grows whenever a worker takes the lane
+	Handed      int // deliveries handed to the owner as they came, in this epoch
+	News        bool
+	Created     string // "", or the final state of the create
+	UpdatedTo   time.Time
+	OpenRefunds int
+	Deleted     bool
+	Member      string // the vendor's member id, where a reply named it
+}
+
+// Token is a worker's fencing token: each write that it makes names it, and a
+// worker whose lease was taken over writes nothing.
+type Token int64
+
+// ErrLeaseLost is returned where another worker has taken over what this one held.
+var ErrLeaseLost = errors.New("the worker's lease was taken over")
+
+// retryable reports a conflict between transactions that goes away on a repeat.
+func retryable(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001" || pg.Code == "55P03")
+}
+
+// inTx runs f in a transaction, and again where it lost a deadlock.
+func (s *Store) inTx(ctx context.Context, f func(pgx.Tx) error) error {
+	for try := 0; ; try++ {
+		err := pgx.BeginFunc(ctx, s.pool, f)
+		if err == nil || try == 10 || !retryable(err) {
+			return err
+		}
+	}
+}
+
+// UUIDValue makes a lane a Postgres uuid.
+func (l Lane) UUIDValue() (pgtype.UUID, error) { return pgtype.UUID{Bytes: l, Valid: true}, nil }
+
+// ScanUUID reads a lane from a Postgres uuid.
+func (l *Lane) ScanUUID(v pgtype.UUID) error {
+	*l = v.Bytes
+	return nil
+}

@@ -1,0 +1,321 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Attempt is one call to a vendor for a delivery, as it is written down. Secrets
+// have been stripped from it.
+type Attempt struct {
+	Number    int
+	StartedAt time.Time
+	Duration  time.Duration
+	Action    string // push, find or member: what the call was for
+	Class     string
+	Status    int
+	Method    string
+	Path      string
+	Code      string
+	Message   string
+	Request   []byte // nil where it is the event's data, byte by byte
+	Reply     []byte
+}
+
+// Settle is what a worker writes about one delivery that it holds.
+type Settle struct {
+	// Delivery has the values to write; its ID and WasCalls say which row, and
+	// that nobody has written to it since.
+	Delivery
+	WasCalls int
+	// Rest puts the delivery down: no worker holds it any more. A final delivery
+	// isn't put down.
+	Rest    bool
+	Attempt *Attempt // nil where no call was made
+}
+
+// Intent is the committed fact that a call is about to be made.
+type Intent struct {
+	ID       int64
+	WasCalls int
+	SentAt   time.Time
+}
+
+// LaneUpdate is what a worker writes about a lane that it has: what later events
+// need to know, and whether it lets go of it.
+type LaneUpdate struct {
+	Lane        Lane
+	Epoch       int
+	Created     string    // "" changes nothing
+	UpdatedTo   time.Time // the zero time changes nothing
+	RefundsBy   int       // added to the open refunds
+	Deleted     bool
+	Member      string // "" changes nothing
+	Release     bool
+	Handed      int  // with Release: how many were handed over as they came
+	PutDown     bool // with Release: deliveries of this lane rest
+	ReleaseDone bool // set by Commit: the lane is no longer the worker's
+}
+
+// Commit is one transaction of a worker.
+type Commit struct {
+	Settles []*Settle
+	Intents []*Intent
+	Lanes   []*LaneUpdate
+}
+
+// Commit writes all of it or nothing. It returns ErrLeaseLost where some row
+// isn't the worker's any more, having written nothing. IDs in gone are of
+// deliveries that a person has cancelled meanwhile: they were left alone, and
+// the rest was written.
+func (s *Store) Commit(ctx context.Context, token Token, c Commit) (gone []int64, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		gone = nil
+		missing, err := settle(ctx, tx, token, c.Settles)
+		if err != nil {
+			return fmt.Errorf("settling deliveries: %w", err)
+		}
+		notIntended, err := intend(ctx, tx, token, c.Intents)
+		if err != nil {
+			return fmt.Errorf("committing intents: %w", err)
+		}
+		missing = append(missing, notIntended...)
+		if len(missing) > 0 {
+			if gone, err = cancelledByPerson(ctx, tx, missing); err != nil {
+				return err
+			}
+		}
+		if err := insertAttempts(ctx, tx, token, c.Settles, gone); err != nil {
+			return fmt.Errorf("recording attempts: %w", err)
+		}
+		if err := updateLanes(ctx, tx, token, c.Lanes); err != nil {
+			return fmt.Errorf("updating lanes: %w", err)
+		}
+		return nil
+	})
+	return gone, err
+}
+
+func settle(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle) (missing []int64, err error) {
+	if len(settles) == 0 {
+		return nil, nil
+	}
+	const sql = `
+		UPDATE outbox.deliveries d SET
+			state = u.state, reason = u.reason, attempts = u.attempts, calls = u.calls,
+			ambiguous = u.ambiguous, ever_ambiguous = u.ever_ambiguous, key_used = u.key_used, duplicate = u.duplicate,
+			next_attempt_at = u.next_attempt_at, first_sent_at = u.first_sent_at, quiet_until = u.quiet_until,
+			vendor_key = coalesce(u.vendor_key, d.vendor_key), vendor_ref = u.vendor_ref,
+			points_applied = u.points_applied,
+			delivered_at = CASE WHEN u.state = 'delivered' THEN now() END,
+			state_since = CASE WHEN d.state = u.state AND d.reason = u.reason THEN d.state_since ELSE now() END,
+			owner = CASE WHEN u.rest THEN NULL ELSE d.owner END
+		FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[], $6::int[], $7::int[], $8::bool[], $9::bool[],
+			$10::bool[], $11::bool[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[],
+			$16::text[], $17::bigint[], $18::bool[])
+			u(id, was_calls, state, reason, attempts, calls, ambiguous, ever_ambiguous, key_used, duplicate,
+			next_attempt_at, first_sent_at, quiet_until, vendor_key, vendor_ref, points_applied, rest)
+		WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls
+			AND d.state NOT IN ('delivered', 'dead', 'cancelled')
+		RETURNING d.id`
+	n := len(settles)
+	ids, wasCalls, states, reasons := make([]int64, n), make([]int, n), make([]string, n), make([]string, n)
+	attempts, calls, applied := make([]int, n), make([]int, n), make([]*int64, n)
+	var flags [5][]bool
+	for i := range flags {
+		flags[i] = make([]bool, n)
+	}
+	var times [3][]*time.Time
+	for i := range times {
+		times[i] = make([]*time.Time, n)
+	}
+	keys, refs := make([]*string, n), make([]string, n)
+	for i, x := range settles {
+		ids[i], wasCalls[i], states[i], reasons[i] = x.ID, x.WasCalls, string(x.State), x.Reason
+		attempts[i], calls[i], applied[i], refs[i] = x.Attempts, x.Calls, x.PointsApplied, x.VendorRef
+		for j, v := range [5]bool{x.Ambiguous, x.EverAmbiguous, x.KeyUsed, x.Duplicate, x.Rest} {
+			flags[j][i] = v
+		}
+		for j, v := range [3]time.Time{x.NextAttemptAt, x.FirstSentAt, x.QuietUntil} {
+			times[j][i] = orNull(v)
+		}
+		if x.VendorKey != "" {
+			keys[i] = &x.VendorKey
+		}
+	}
+	rows, err := tx.Query(ctx, sql, token, ids, wasCalls, states, reasons, attempts, calls, flags[0], flags[1],
+		flags[2], flags[3], times[0], times[1], times[2], keys, refs, applied, flags[4])
+	return missingFrom(ids, rows, err)
+}
+
+func intend(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent) (missing []int64, err error) {
+	if len(intents) == 0 {
+		return nil, nil
+	}
+	const sql = `
+		UPDATE outbox.deliveries d SET state = 'inflight', reason = '', calls = d.calls + 1,
+			first_sent_at = coalesce(d.first_sent_at, u.sent_at)
+		FROM unnest($2::bigint[], $3::int[], $4::timestamptz[]) u(id, was_calls, sent_at)
+		WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls
+			AND d.state NOT IN ('delivered', 'dead', 'cancelled')
+		RETURNING d.id`
+	n := len(intents)
+	ids, wasCalls, sentAt := make([]int64, n), make([]int, n), make([]time.Time, n)
+	for i, x := range intents {
+		ids[i], wasCalls[i], sentAt[i] = x.ID, x.WasCalls, x.SentAt
+	}
+	rows, err := tx.Query(ctx, sql, token, ids, wasCalls, sentAt)
+	return missingFrom(ids, rows, err)
+}
+
+// missingFrom returns the ids that the rows leave out.
+func missingFrom(ids []int64, rows pgx.Rows, err error) ([]int64, error) {
+	if err != nil {
+		return nil, err
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil || len(got) == len(ids) {
+		return nil, err
+	}
+	slices.Sort(got)
+	var missing []int64
+	for _, id := range ids {
+		if _, found := slices.BinarySearch(got, id); !found {
+			missing = append(missing, id)
+		}
+	}
+	return missing, nil
+}
+
+// cancelledByPerson tells deliveries that a person cancelled, which is no harm,
+// from a lease that was taken over.
+func cancelledByPerson(ctx context.Context, tx pgx.Tx, missing []int64) ([]int64, error) {
+	rows, err := tx.Query(ctx, `SELECT id FROM outbox.deliveries WHERE id = ANY($1) AND owner = 0`, missing)
+	left, err := missingFrom(missing, rows, err)
+	if err != nil {
+		return nil, fmt.Errorf("looking at deliveries that changed: %w", err)
+	}
+	if len(left) > 0 {
+		return nil, ErrLeaseLost
+	}
+	return missing, nil
+}
+
+func insertAttempts(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle, gone []int64) error {
+	var rows []attemptRow
+	for _, x := range settles {
+		if x.Attempt != nil && !slices.Contains(gone, x.ID) {
+			rows = append(rows, attemptRow{x.ID, token, false, x.Attempt})
+		}
+	}
+	return writeAttempts(ctx, tx, rows)
+}
+
+type attemptRow struct {
+	delivery int64
+	worker   Token
+	late     bool
+	*Attempt
+}
+
+func writeAttempts(ctx context.Context, tx pgx.Tx, list []attemptRow) error {
+	if len(list) == 0 {
+		return nil
+	}
+	const sql = `
+		INSERT INTO outbox.attempts (delivery_id, number, worker, started_at, duration_us, http_status, late,
+			action, class, method, path, vendor_code, vendor_message, reply, request)
+		SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::int[],
+			$7::bool[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])`
+	n := len(list)
+	ids, numbers, workers, started := make([]int64, n), make([]int, n), make([]Token, n), make([]time.Time, n)
+	durations, statuses, lates, requests := make([]int64, n), make([]int, n), make([]bool, n), make([]*string, n)
+	var text [7][]string
+	for i := range text {
+		text[i] = make([]string, n)
+	}
+	for i, a := range list {
+		ids[i], numbers[i], workers[i], started[i], lates[i] = a.delivery, a.Number, a.worker, a.StartedAt, a.late
+		durations[i], statuses[i] = a.Duration.Microseconds(), a.Status
+		for j, v := range [7]string{
+			a.Action, a.Class, a.Method, a.Path, storable(a.Code), storable(a.Message), storable(string(a.Reply)),
+		} {
+			text[j][i] = v
+		}
+		if a.Request != nil {
+			request := storable(string(a.Request))
+			requests[i] = &request
+		}
+	}
+	_, err := tx.Exec(ctx, sql, ids, numbers, workers, started, durations, statuses, lates,
+		text[0], text[1], text[2], text[3], text[4], text[5], text[6], requests)
+	return err
+}
+
+func updateLanes(ctx context.Context, tx pgx.Tx, token Token, updates []*LaneUpdate) error {
+	if len(updates) == 0 {
+		return nil
+	}
+	// Where something rests in a lane that is let go, the lane is due when the
+	// first of it is. The deliveries were written before, in this transaction.
+	const sql = `
+		WITH u AS (
+			SELECT u.*, l.lane AS found, u.release AND l.handed = u.met AND NOT l.news AS free,
+			       u.put_down OR l.resting AND EXISTS (
+			           SELECT FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL) AS rests
+			FROM unnest($2::uuid[], $3::int[], $4::text[], $5::timestamptz[], $6::int[], $7::bool[], $8::text[],
+				$9::bool[], $10::int[], $11::bool[])
+				u(lane, epoch, created, updated_to, refunds_by, deleted, member, release, met, put_down)
+			JOIN outbox.lanes l ON l.lane = u.lane AND l.owner = $1 AND l.epoch = u.epoch
+			ORDER BY l.lane FOR UPDATE OF l)
+		UPDATE outbox.lanes l SET
+			created = coalesce(nullif(u.created, ''), l.created),
+			updated_to = greatest(l.updated_to, u.updated_to),
+			open_refunds = greatest(l.open_refunds + u.refunds_by, 0),
+			deleted = l.deleted OR u.deleted,
+			member = coalesce(nullif(u.member, ''), l.member),
+			owner = CASE WHEN u.free THEN NULL ELSE l.owner END,
+			resting = CASE WHEN u.free THEN u.rests ELSE l.resting OR u.put_down END,
+			next_at = CASE WHEN u.free AND u.rests THEN (
+				SELECT min(next_attempt_at) FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL) END
+		FROM u WHERE l.lane = u.lane
+		RETURNING l.lane, l.owner IS NULL`
+	n := len(updates)
+	lanes, epochs, created, updated := make([]Lane, n), make([]int, n), make([]string, n), make([]*time.Time, n)
+	refunds, deleted, members, release := make([]int, n), make([]bool, n), make([]string, n), make([]bool, n)
+	met, putDown := make([]int, n), make([]bool, n)
+	for i, u := range updates {
+		lanes[i], epochs[i], created[i], updated[i] = u.Lane, u.Epoch, u.Created, orNull(u.UpdatedTo)
+		refunds[i], deleted[i], members[i], release[i] = u.RefundsBy, u.Deleted, u.Member, u.Release
+		met[i], putDown[i] = u.Handed, u.PutDown
+	}
+	rows, err := tx.Query(ctx, sql, token, lanes, epochs, created, updated, refunds, deleted, members, release, met, putDown)
+	if err != nil {
+		return err
+	}
+	released := make(map[Lane]bool, n)
+	var lane Lane
+	var free bool
+	if _, err := pgx.ForEachRow(rows, []any{&lane, &free}, func() error { released[lane] = free; return nil }); err != nil {
+		return err
+	}
+	for _, u := range updates {
+		free, found := released[u.Lane]
+		if !found {
+			return ErrLeaseLost
+		}
+		u.ReleaseDone = free
+	}
+	return nil
+}
+
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

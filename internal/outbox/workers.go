@@ -1,0 +1,133 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Register makes this process a worker: it gets a token, and a lease that lasts
+// until Renew is late.
+func (s *Store) Register(ctx context.Context, name string, lease time.Duration) (Token, error) {
+	const sql = `
+		INSERT INTO outbox.workers (name, lease_until, low_delivery)
+		VALUES ($1, now() + $2, (SELECT coalesce(max(id), 0) + 1 FROM outbox.deliveries))
+		RETURNING token`
+	var token Token
+	if err := s.pool.QueryRow(ctx, sql, name, lease).Scan(&token); err != nil {
+		return 0, fmt.Errorf("registering the worker: %w", err)
+	}
+	return token, nil
+}
+
+// Peers says how many workers are alive, and which of them this one is.
+type Peers struct {
+	Count int
+	Rank  int // 0 is the eldest
+}
+
+// Renew extends the worker's lease and tells how many workers share the limits.
+// low is a delivery id below which this worker holds nothing live. It returns
+// ErrLeaseLost where another worker has recovered what this one held; a lease
+// that ran out unnoticed is simply renewed.
+func (s *Store) Renew(ctx context.Context, token Token, lease time.Duration, low int64) (Peers, error) {
+	const sql = `
+		WITH renewed AS (
+			UPDATE outbox.workers SET lease_until = now() + $2, low_delivery = $3
+			WHERE token = $1 AND ended_at IS NULL
+			RETURNING token)
+		SELECT (SELECT count(*) FROM renewed),
+		       count(*) FILTER (WHERE w.token <> $1),
+		       count(*) FILTER (WHERE w.token < $1)
+		FROM outbox.workers w WHERE w.ended_at IS NULL AND w.lease_until > now()`
+	var renewed, others, elder int
+	if err := s.pool.QueryRow(ctx, sql, token, lease, low).Scan(&renewed, &others, &elder); err != nil {
+		return Peers{}, fmt.Errorf("renewing the worker's lease: %w", err)
+	}
+	if renewed == 0 {
+		return Peers{}, ErrLeaseLost
+	}
+	return Peers{Count: others + 1, Rank: elder}, nil
+}
+
+// End gives up the token: whatever the worker still holds is recovered at once.
+func (s *Store) End(ctx context.Context, token Token) error {
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		var low int64
+		err := tx.QueryRow(ctx, `SELECT low_delivery FROM outbox.workers
+			WHERE token = $1 AND ended_at IS NULL FOR UPDATE`, token).Scan(&low)
+		if err == pgx.ErrNoRows {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("ending the worker: %w", err)
+		}
+		_, err = recoverWorker(ctx, tx, token, low)
+		return err
+	})
+}
+
+// Recover takes over what one worker whose lease ran out has left: what it held
+// goes back to rest, and calls that may have been under way become unknown. It
+// returns how many deliveries that were, and false where no worker is dead.
+func (s *Store) Recover(ctx context.Context) (released int, found bool, err error) {
+	const sql = `
+		SELECT token, low_delivery FROM outbox.workers
+		WHERE ended_at IS NULL AND lease_until < now()
+		ORDER BY token LIMIT 1 FOR UPDATE SKIP LOCKED`
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		var token Token
+		var low int64
+		err := tx.QueryRow(ctx, sql).Scan(&token, &low)
+		if err == pgx.ErrNoRows {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("looking for dead workers: %w", err)
+		}
+		found = true
+		released, err = recoverWorker(ctx, tx, token, low)
+		return err
+	})
+	return released, found, err
+}
+
+// recoverWorker runs with the worker's row locked. The quiet period of an
+// unknown begins when the dead worker's last byte may have arrived: it checks
+// its lease before each send, so that is the end of its lease plus a call.
+// Package dispatch adds the account's quiet period when it reads.
+func recoverWorker(ctx context.Context, tx pgx.Tx, token Token, low int64) (int, error) {
+	const deliveries = `
+		UPDATE outbox.deliveries SET
+			owner = NULL,
+			state = CASE WHEN state = 'inflight' THEN 'unknown' ELSE state END,
+			reason = CASE WHEN state = 'inflight' THEN $3 ELSE reason END,
+			ambiguous = ambiguous OR state = 'inflight',
+			ever_ambiguous = ever_ambiguous OR state = 'inflight',
+			key_used = key_used OR state = 'inflight',
+			next_attempt_at = CASE WHEN state IN ('inflight', 'pending') THEN now() ELSE next_attempt_at END,
+			quiet_until = CASE WHEN state = 'inflight' THEN NULL ELSE quiet_until END,
+			state_since = CASE WHEN state = 'inflight' THEN now() ELSE state_since END
+		WHERE id >= $2 AND owner = $1 AND state IN ('pending', 'waiting', 'inflight', 'unknown', 'held')
+		RETURNING lane`
+	rows, err := tx.Query(ctx, deliveries, token, low, ReasonWorkerLost)
+	if err != nil {
+		return 0, fmt.Errorf("recovering deliveries: %w", err)
+	}
+	lanes, err := pgx.CollectRows(rows, pgx.RowTo[Lane])
+	if err != nil {
+		return 0, fmt.Errorf("recovering deliveries: %w", err)
+	}
+	const free = `
+		UPDATE outbox.lanes SET owner = NULL, resting = true, news = true, next_at = now()
+		WHERE lane IN (SELECT lane FROM outbox.lanes WHERE lane = ANY($2) AND owner = $1 ORDER BY lane FOR UPDATE)`
+	if _, err := tx.Exec(ctx, free, token, lanes); err != nil {
+		return 0, fmt.Errorf("recovering lanes: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `UPDATE outbox.workers SET ended_at = now() WHERE token = $1`, token); err != nil {
+		return 0, fmt.Errorf("ending the worker: %w", err)
+	}
+	return len(lanes), nil
+}
