@@ -1,0 +1,202 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Message is what a publisher sent: a NATS message, or a line that is about to
+// become one.
+type Message struct {
+	Subject string
+	Header  map[string][]string
+	Data    []byte
+}
+
+// DefaultMaxBytes is how large an event may be where the configuration doesn't
+// say.
+const DefaultMaxBytes = 1 << 20
+
+// Limits bounds what Decode takes. The zero value stands for the defaults.
+type Limits struct {
+	MaxBytes int // of a message's payload
+}
+
+// Decode reads one event. An event that the contract refuses gives a *Reject,
+// the first that Check would return, and no other error exists.
+//
+// The event's Data is a part of m.Data: the caller must not write to it
+// afterwards. All its other fields are copies.
+func Decode(m Message, limits Limits, now time.Time) (Event, error) {
+	e, rejects := check(m, limits, now, 1)
+	if len(rejects) > 0 {
+		return Event{}, &rejects[0]
+	}
+	return e, nil
+}
+
+// Check returns everything that the contract refuses about one event, at most
+// one thing per field and a hundred in all; nothing means that Decode takes it.
+// A text that isn't JSON has one problem only.
+func Check(m Message, limits Limits, now time.Time) []Reject {
+	_, rejects := check(m, limits, now, maxProblems)
+	return rejects
+}
+
+// checker collects what is wrong with one event.
+type checker struct {
+	doc     *document
+	header  map[string][]string
+	binary  bool
+	now     time.Time
+	limit   int
+	rejects []Reject
+}
+
+func check(m Message, limits Limits, now time.Time, limit int) (Event, []Reject) {
+	if r := tooLarge(m.Data, limits); r != nil {
+		return Event{}, []Reject{*r}
+	}
+	c := checker{header: m.Header, binary: binaryMode(m.Header), now: now, limit: limit}
+	name := ""
+	if c.binary {
+		name = "data"
+	}
+	var bad *Reject
+	if c.doc, bad = scan(m.Data, name); bad != nil {
+		return Event{}, []Reject{*bad}
+	}
+	for _, f := range c.doc.flaws {
+		c.reject(f.reason, f.at, f.detail)
+	}
+	if found := c.doc.nodes[0].kind; !c.binary && found != kindObject {
+		c.add(BadEnvelope, "", fmt.Sprintf("found %s, an event is a CloudEvents object; publish one per message", found))
+		return Event{}, c.rejects
+	}
+	c.contentType()
+	e := c.envelope(m.Subject)
+	data, ok := c.findData()
+	if !ok {
+		return Event{}, c.rejects
+	}
+	if s, known := shapeOf(e.Type); known {
+		c.data(data, s)
+	}
+	c.numbers(data)
+	if len(c.rejects) > 0 {
+		return Event{}, c.rejects
+	}
+	c.fill(&e, data)
+	n := c.doc.nodes[data]
+	e.Data = json.RawMessage(m.Data[n.start:n.end:n.end])
+	e.Hash = c.doc.meaning(e.Type, e.Tenant, data)
+	return e, nil
+}
+
+func tooLarge(data []byte, limits Limits) *Reject {
+	most := limits.MaxBytes
+	if most <= 0 {
+		most = DefaultMaxBytes
+	}
+	most = min(most, math.MaxInt32)
+	if len(data) <= most {
+		return nil
+	}
+	return &Reject{Reason: TooLarge, Detail: fmt.Sprintf("has %d bytes, at most %d are taken; send a smaller event", len(data), most)}
+}
+
+// full reports that no further problem will be kept.
+func (c *checker) full() bool { return len(c.rejects) >= c.limit }
+
+// add keeps a problem, one per field: the first says what to do.
+func (c *checker) add(reason Reason, field, detail string) {
+	same := func(r Reject) bool { return r.Field == field }
+	if c.full() || slices.ContainsFunc(c.rejects, same) {
+		return
+	}
+	c.rejects = append(c.rejects, Reject{reason, field, detail})
+}
+
+func (c *checker) reject(reason Reason, at int32, detail string) {
+	if !c.full() {
+		c.add(reason, c.doc.path(at), detail)
+	}
+}
+
+func (c *checker) missing(object int32, name, detail string) {
+	if !c.full() {
+		c.add(MissingField, join(c.doc.path(object), name), detail)
+	}
+}
+
+// findData returns the data, rejecting its absence.
+func (c *checker) findData() (int32, bool) {
+	if c.binary {
+		return 0, true
+	}
+	at, ok := c.doc.member(0, "data")
+	if !ok || c.doc.nodes[at].kind == kindNull {
+		c.add(MissingField, "data", "isn't there; send it with every event")
+		return 0, false
+	}
+	return at, true
+}
+
+// numbers rejects what no reader downstream should have to expand, wherever it
+// stands in the data.
+func (c *checker) numbers(data int32) {
+	for at := data; at < c.doc.nodes[data].next && !c.full(); at++ {
+		if n := &c.doc.nodes[at]; n.kind == kindNumber {
+			if _, ok := parseNumber(n.text); !ok {
+				c.reject(BadNumber, at, fmt.Sprintf("found %s; send a number of at most %d characters and an exponent of at most %d", quote(n.text), numberLimit, numberLimit))
+			}
+		}
+	}
+}
+
+// fill reads the fields that we work with out of data that is valid.
+func (c *checker) fill(e *Event, data int32) {
+	d := c.doc
+	e.OrderNo, e.UUID = d.text(data, "orderNo"), d.text(data, "uuid")
+	e.Member = d.memberOf(data)
+	when, amount := "dateOrder", "amountPaid"
+	switch e.Type {
+	case PointIncremented, PointDecremented:
+		when, amount = "date", ""
+		e.OrderNo = ""
+		e.Points, _ = strconv.ParseInt(d.text(data, "point"), 10, 64)
+		e.Pattern, e.Remark = d.text(data, "pattern"), d.text(data, "remark")
+		e.DecrToZero = e.Type == PointDecremented && d.text(data, "decrToZero") == "true"
+	case OrderRefunded, OrderRefundDeleted:
+		when, amount = "dateRefund", "refundTotal"
+	}
+	if !e.Type.Point() {
+		e.Store, e.SalesChannel = d.text(data, "store"), d.text(data, "salesChannel")
+	}
+	if s := d.text(data, when); s != "" {
+		e.OccurredAt, _, _ = parseMoment(s, c.now)
+	}
+	if n, ok := d.given(data, amount); ok {
+		e.Amount.Decimal, e.Amount.Valid = decimal.RequireFromString(n.text), true
+	}
+}
+
+func (d *document) memberOf(data int32) Member {
+	m := Member{MembershipID: d.text(data, "membershipId")}
+	at, ok := d.member(data, "identities")
+	if !ok {
+		return m
+	}
+	for i := at + 1; i < d.nodes[at].next; i = d.nodes[i].next {
+		m.Identities = append(m.Identities, MemberIdentity{
+			Type: d.text(i, "type"), Value: d.text(i, "value"), Name: d.text(i, "name"),
+		})
+	}
+	return m
+}

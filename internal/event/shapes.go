@@ -1,0 +1,154 @@
+package event
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// field is a name that the contract knows in an object, and its rule.
+type field struct {
+	name string
+	rule rule
+}
+
+// shape is what the contract says about one object. Names it doesn't know are
+// left alone: vendors have custom fields.
+type shape struct {
+	fields   []field
+	required []string
+}
+
+// dataShape is the shape of an event's data.
+type dataShape struct {
+	shape
+	member bool // membershipId or identities is required
+}
+
+// shapeOf returns what a till has to know to publish an event of the type, which
+// is less than what the vendor's document marks as required.
+func shapeOf(t Type) (dataShape, bool) {
+	s, ok := shapes[t]
+	return s, ok
+}
+
+var (
+	identityShape = shape{
+		fields:   []field{{"type", key}, {"value", key}, {"name", text}},
+		required: []string{"type", "value"},
+	}
+
+	// lineFields are those of dmhub-loyalty §11.1, 订单行; priceSubPaid is in
+	// its sample only.
+	lineFields = []field{
+		{"lineId", key}, {"productName", text}, {"qty", quantity},
+		{"productId", text}, {"skuId", text}, {"category", text},
+		{"priceUnit", money}, {"priceSubTotal", money}, {"priceSubPaid", money},
+	}
+	newLine   = shape{fields: lineFields, required: []string{"lineId", "productName", "qty"}}
+	namedLine = shape{fields: lineFields, required: []string{"lineId"}}
+
+	shapes = map[Type]dataShape{
+		OrderCreated: {member: true, shape: shape{orderFields(newLine), []string{
+			"orderNo", "dateOrder", "amountPaid", "store", "salesChannel", "dealLines",
+		}}},
+		OrderUpdated:       {shape: shape{orderFields(namedLine), []string{"orderNo", "uuid"}}},
+		OrderCancelled:     {shape: shape{orderFields(namedLine), []string{"orderNo"}}},
+		OrderDeleted:       {shape: shape{orderFields(namedLine), []string{"orderNo"}}},
+		OrderRefundDeleted: {shape: shape{orderFields(namedLine), []string{"orderNo", "uuid"}}},
+		OrderRefunded: {shape: shape{orderFields(namedLine), []string{
+			"orderNo", "uuid", "refundTotal", "dateRefund", "refundLines",
+		}}},
+		PointIncremented: {member: true, shape: shape{pointFields(5), []string{"uuid", "point", "pattern"}}},
+		PointDecremented: {member: true, shape: shape{
+			append(pointFields(6), field{"decrToZero", flag}), []string{"uuid", "point", "pattern"},
+		}},
+	}
+)
+
+// orderFields are those of dmhub-loyalty §11.1 to §11.5, the same for every type
+// of order event, and our uuid.
+func orderFields(line shape) []field {
+	return []field{
+		{"orderNo", key}, {"uuid", key},
+		{"membershipId", membershipID}, {"identities", list(identityShape)},
+		{"dateOrder", moment}, {"amountPaid", paid},
+		{"amountTotal", money}, {"amountDiscount", money},
+		{"store", searched}, {"salesChannel", searched},
+		{"dealLines", list(line)},
+		{"dateRefund", moment}, {"refundTotal", paid}, {"refundLines", list(namedLine)},
+		{"reason", text}, {"type", text}, {"couponCode", text}, {"groupId", text},
+		{"paymentTerm", text}, {"paymentNo", text}, {"shippingMethod", text},
+		{"contactName", text}, {"contactTel", text},
+		{"shippingProvince", text}, {"shippingCity", text}, {"shippingCounty", text},
+		{"shippingStreet", text}, {"shippingAddress", text}, {"currency", text},
+	}
+}
+
+// pointFields are those of dmhub-loyalty §5.
+func pointFields(lastPattern int) []field {
+	return []field{
+		{"uuid", key}, {"membershipId", membershipID}, {"identities", list(identityShape)},
+		{"point", points}, {"pattern", pattern(lastPattern)}, {"date", moment},
+		{"remark", text}, {"source", text}, {"contentName", text}, {"campaignId", text},
+		{"uuid_timeout", seconds},
+	}
+}
+
+// data checks an event's data against its type's shape.
+func (c *checker) data(at int32, s dataShape) {
+	if c.object(at, s.shape); !s.member || c.doc.nodes[at].kind != kindObject {
+		return
+	}
+	if _, ok := c.doc.given(at, "membershipId"); ok {
+		return
+	}
+	if n, ok := c.doc.given(at, "identities"); ok && (n.kind != kindArray || n.count > 0) {
+		return
+	}
+	c.missing(at, "membershipId", "neither membershipId nor identities names the member; send one of them")
+}
+
+// object checks the members that the contract knows.
+func (c *checker) object(at int32, s shape) {
+	if !c.is(at, kindObject) {
+		return
+	}
+	c.caseVariants(at, s.fields)
+	for _, f := range s.fields {
+		n, ok := c.doc.member(at, f.name)
+		required := slices.Contains(s.required, f.name)
+		switch {
+		case ok && required && c.empty(n):
+			c.reject(MissingField, n, "is null or empty; send it, the contract requires it")
+		case ok && c.doc.nodes[n].kind != kindNull:
+			f.rule(c, n)
+		case required:
+			c.missing(at, f.name, "isn't there; send it, the contract requires it")
+		}
+	}
+}
+
+// empty reports null, "" and [].
+func (c *checker) empty(at int32) bool {
+	n := c.doc.nodes[at]
+	return n.kind == kindNull || n.kind == kindString && n.text == "" || n.kind == kindArray && n.count == 0
+}
+
+// caseVariants rejects names that differ from a known one by case only: readers
+// that ignore case would take the one for the other.
+func (c *checker) caseVariants(object int32, fields []field) {
+	for _, at := range c.doc.members(object) {
+		if c.full() {
+			return
+		}
+		name := c.doc.nodes[at].key
+		if slices.ContainsFunc(fields, func(f field) bool { return f.name == name }) {
+			continue
+		}
+		i := slices.IndexFunc(fields, func(f field) bool { return strings.EqualFold(f.name, name) })
+		if i >= 0 {
+			c.reject(KeyCase, at, fmt.Sprintf("differs from %q by case alone; write it as %q", fields[i].name, fields[i].name))
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Set is a member that Splice gives an object.
+type Set struct {
+	Key   string
+	Value json.RawMessage
+}
+
+// Splice returns the object with members set and dropped, and every other byte
+// between its braces as it was: 1.10 stays 1.10, and what we don't know stays.
+// A member that is there keeps its place; a new one goes to the end, in the
+// order of set. A name in both set and drop is set.
+//
+// Where nothing changes, the very slice that was given is returned; otherwise
+// the object isn't touched. An error means that object or a value isn't JSON,
+// which data of a decoded event always is.
+func Splice(object json.RawMessage, set []Set, drop []string) (json.RawMessage, error) {
+	doc, bad := scan(object, "")
+	if bad != nil {
+		return nil, fmt.Errorf("reading the object to splice: %w", bad)
+	}
+	if doc.nodes[0].kind != kindObject {
+		return nil, fmt.Errorf("reading the object to splice: found %s", doc.nodes[0].kind)
+	}
+	for _, s := range set {
+		if _, bad := scan(s.Value, s.Key); bad != nil {
+			return nil, fmt.Errorf("reading the value to set: %w", bad)
+		}
+	}
+	out, changed := doc.splice(object, set, drop)
+	if !changed {
+		return object, nil
+	}
+	return out, nil
+}
+
+func (d *document) splice(src []byte, set []Set, drop []string) (out []byte, changed bool) {
+	out = append(make([]byte, 0, len(src)+64), '{')
+	empty := true
+	add := func(parts ...[]byte) {
+		if !empty {
+			out = append(out, ',')
+		}
+		empty = false
+		for _, p := range parts {
+			out = append(out, p...)
+		}
+	}
+	from := d.nodes[0].start + 1 // behind the brace or comma before the member
+	for i := int32(1); i < d.nodes[0].next; i = d.nodes[i].next {
+		n := &d.nodes[i]
+		end := n.end // the comma or brace behind the member
+		for src[end] != ',' && src[end] != '}' {
+			end++
+		}
+		value := last(set, n.key)
+		switch {
+		case value != nil && string(value) != string(src[n.start:n.end]):
+			add(src[from:n.start], value, src[n.end:end])
+			changed = true
+		case value == nil && slices.Contains(drop, n.key):
+			changed = true
+		default:
+			add(src[from:end])
+		}
+		from = end + 1
+	}
+	for i, s := range set {
+		if _, there := d.member(0, s.Key); there || slices.ContainsFunc(set[:i], func(e Set) bool { return e.Key == s.Key }) {
+			continue
+		}
+		name, _ := json.Marshal(s.Key) // a string always marshals
+		add(name, []byte{':'}, last(set, s.Key))
+		changed = true
+	}
+	return append(out, '}'), changed
+}
+
+// last returns the value that set gives the key, nil where it gives none.
+func last(set []Set, key string) json.RawMessage {
+	for _, s := range slices.Backward(set) {
+		if s.Key == key {
+			return s.Value
+		}
+	}
+	return nil
+}
