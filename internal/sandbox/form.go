@@ -1,0 +1,145 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// fail is a loyalty error: {"error":{"code","message"[,"point"]}}.
+type fail struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Point   *int64 `json:"point,omitempty"` // 409180 and 409181: the balance
+}
+
+func missing(field string) *fail {
+	return &fail{Code: "400005", Message: "Missing field " + field + "!"}
+}
+
+func mistyped(field string, raw json.RawMessage) *fail {
+	return &fail{Code: "400006", Message: "Invalid " + field + "(" + string(raw[:min(len(raw), 64)]) + ")!"}
+}
+
+var errNoMember = &fail{Code: "210", Message: "没找到会员"}        // "dmhub-loyalty" §7
+var errNotFound = &fail{Code: "409200", Message: "Not found"} // "dmhub-loyalty" §17
+
+// fields is a JSON object whose values keep the bytes that were sent: numbers
+// are never turned into floats.
+type fields map[string]json.RawMessage
+
+// form reads typed fields and remembers the first that is wrong.
+type form struct {
+	raw fields
+	err *fail
+}
+
+func (f *form) fail(err *fail) {
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+// value returns the field's bytes, nil if it is absent or null.
+func (f *form) value(name string, required bool) json.RawMessage {
+	raw := f.raw[name]
+	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+		if required {
+			f.fail(missing(name))
+		}
+		return nil
+	}
+	return raw
+}
+
+// text reads a string; a required one must not be empty.
+func (f *form) text(name string, required bool) string {
+	raw := f.value(name, required)
+	if raw == nil {
+		return ""
+	}
+	var v string
+	if raw[0] != '"' || json.Unmarshal(raw, &v) != nil {
+		f.fail(mistyped(name, raw))
+		return ""
+	}
+	if v == "" && required {
+		f.fail(missing(name))
+	}
+	return v
+}
+
+func (f *form) integer(name string, required bool) int64 {
+	raw := f.value(name, required)
+	if raw == nil {
+		return 0
+	}
+	v, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		f.fail(mistyped(name, raw))
+	}
+	return v
+}
+
+// number reads an exact decimal. The exponent is bounded so that sums stay
+// cheap.
+func (f *form) number(name string, required bool) decimal.Decimal {
+	raw := f.value(name, required)
+	if raw == nil {
+		return decimal.Zero
+	}
+	v, err := decimal.NewFromString(string(raw))
+	if err != nil || raw[0] == '"' || v.Exponent() > 30 || v.Exponent() < -30 {
+		f.fail(mistyped(name, raw))
+		return decimal.Zero
+	}
+	return v
+}
+
+func (f *form) boolean(name string) bool {
+	raw := f.value(name, false)
+	if raw != nil && string(raw) != "true" && string(raw) != "false" {
+		f.fail(mistyped(name, raw))
+	}
+	return string(raw) == "true"
+}
+
+// date reads a UTC time. The documents' text shows no zone, their samples show
+// Z: both are taken.
+func (f *form) date(name string, required bool) time.Time {
+	v := f.text(name, required)
+	if v == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, v)
+	if err != nil {
+		t, err = time.Parse("2006-01-02T15:04:05", v)
+	}
+	if err != nil {
+		f.fail(mistyped(name, f.raw[name]))
+	}
+	return t.UTC()
+}
+
+// rows reads an array of objects; a required one must not be empty.
+func (f *form) rows(name string, required bool) []fields {
+	raw := f.value(name, required)
+	if raw == nil {
+		return nil
+	}
+	var v []fields
+	if json.Unmarshal(raw, &v) != nil {
+		f.fail(mistyped(name, raw))
+		return nil
+	}
+	if len(v) == 0 && required {
+		f.fail(missing(name))
+	}
+	return v
+}
+
+// stamp is the vendor's time format.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

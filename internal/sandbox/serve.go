@@ -1,0 +1,269 @@
+package sandbox
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Operations, as the ledger and the fault rules name them.
+const (
+	OpToken            = "token"
+	OpMemberCreate     = "member.create"
+	OpMemberGet        = "member.get"
+	OpMemberFind       = "member.find"
+	OpPointIncr        = "point.incr"
+	OpPointDecr        = "point.decr"
+	OpPointDetails     = "point.details"
+	OpDealCreate       = "deal.create"
+	OpDealUpdate       = "deal.update"
+	OpDealCancel       = "deal.cancel"
+	OpDealRefund       = "deal.refund"
+	OpDealDeleteRefund = "deal.delete_refund"
+	OpDealDelete       = "deal.delete"
+	OpDealRead         = "deal.read" // both reads of the customer-deals API
+)
+
+const opUnknown = "unknown"
+
+// Ops lists the operations that a [Rule] can name.
+func Ops() []string {
+	return []string{
+		OpToken, OpMemberCreate, OpMemberGet, OpMemberFind, OpPointIncr, OpPointDecr, OpPointDetails,
+		OpDealCreate, OpDealUpdate, OpDealCancel, OpDealRefund, OpDealDeleteRefund, OpDealDelete, OpDealRead,
+	}
+}
+
+func isWrite(op string) bool { return op == OpMemberCreate || laneKind(op) != "" }
+
+// laneKind says what orders the calls of an operation: its order, its member,
+// or nothing.
+func laneKind(op string) string {
+	switch op {
+	case OpPointIncr, OpPointDecr:
+		return "member"
+	case OpDealCreate, OpDealUpdate, OpDealCancel, OpDealRefund, OpDealDeleteRefund, OpDealDelete:
+		return "order"
+	}
+	return ""
+}
+
+// call is one request on its way through the sandbox.
+type call struct {
+	op      string
+	seq     int64
+	now     time.Time
+	account string
+	store   *store // nil until the token is known
+	sw      Switches
+	hit     hit
+	lane    laneID
+	ledger  *ledger
+	effects int
+
+	key, uuid string
+	member    int64
+	path      string // the id in the path, or empty
+	query     url.Values
+	body      fields
+	bodyErr   *fail
+	hash      string
+}
+
+// action applies a call under the sandbox's mutex and returns the document to
+// answer with.
+type action func(s *Sandbox, c *call) (any, *fail)
+
+func (s *Sandbox) routes() {
+	s.mux = http.NewServeMux()
+	const loyalty = "/loyalty/v1"
+	for pattern, route := range map[string]struct {
+		op  string
+		run action
+	}{
+		"GET /security/accesstoken":                                     {OpToken, (*Sandbox).issueToken},
+		"POST " + loyalty + "/membershipAndIdentities":                  {OpMemberCreate, (*Sandbox).createMember},
+		"GET " + loyalty + "/membership/{id}":                           {OpMemberGet, (*Sandbox).getMember},
+		"GET " + loyalty + "/membershipService/getMembershipByIdentity": {OpMemberFind, (*Sandbox).findMember},
+		"POST " + loyalty + "/membership/{id}/point/incr":               {OpPointIncr, (*Sandbox).incrPoints},
+		"POST " + loyalty + "/membership/{id}/point/decr":               {OpPointDecr, (*Sandbox).decrPoints},
+		"GET " + loyalty + "/membership/{id}/point":                     {OpPointDetails, (*Sandbox).pointDetails},
+		"POST " + loyalty + "/deal":                                     {OpDealCreate, (*Sandbox).createDeal},
+		"POST " + loyalty + "/dealService/update/{$}":                   {OpDealUpdate, (*Sandbox).updateDeal},
+		"POST " + loyalty + "/dealService/cancel":                       {OpDealCancel, (*Sandbox).cancelDeal},
+		"POST " + loyalty + "/dealService/refund":                       {OpDealRefund, (*Sandbox).refundDeal},
+		"POST " + loyalty + "/dealService/deleteRefund":                 {OpDealDeleteRefund, (*Sandbox).deleteRefund},
+		"POST " + loyalty + "/dealService/delete":                       {OpDealDelete, (*Sandbox).deleteDeal},
+		"GET /v1/dealService/getDealByOrderNo":                          {OpDealRead, (*Sandbox).readDeal},
+		"GET /v1/deals/{id}":                                            {OpDealRead, (*Sandbox).readDeal},
+	} {
+		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, route.op, route.run) })
+	}
+	s.mux.HandleFunc("/", s.unknownPath)
+	s.mux.HandleFunc(loyalty+"/dealService/update", s.unknownPath) // the document's path ends in a slash: no redirect to it
+	s.mux.HandleFunc("GET "+landing+"{seq}", s.followed)
+	s.adminRoutes()
+}
+
+func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request, op string, run action) {
+	c := readCall(op, r)
+	denied := s.arrive(c)
+	if denied != nil {
+		s.reply(w, c, http.StatusOK, denied)
+		return
+	}
+	if latency := time.Duration(c.sw.Latency); latency > 0 {
+		time.Sleep(latency)
+	}
+	if c.hit.fault == "" {
+		status, doc := s.settle(c, run)
+		s.reply(w, c, status, doc)
+		return
+	}
+	s.play(w, r, c, run)
+}
+
+// readCall reads the whole request before anything is decided: what names the
+// order or the uuid is in its body.
+func readCall(op string, r *http.Request) *call {
+	c := &call{op: op, path: r.PathValue("id"), query: r.URL.Query()}
+	if r.Method == http.MethodPost {
+		raw, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		sum := sha256.Sum256(raw)
+		c.hash = hex.EncodeToString(sum[:])
+		if err != nil || json.Unmarshal(raw, &c.body) != nil || c.body == nil {
+			c.bodyErr = &fail{Code: "400006", Message: "Invalid json!"}
+		}
+	}
+	f := form{raw: c.body}
+	c.uuid = f.text("uuid", false)
+	switch {
+	case op == OpToken:
+		c.key = c.query.Get("appid")
+	case op == OpDealRead:
+		if c.key = c.path; c.key == "" {
+			c.key = c.query.Get("orderNo")
+		}
+	case laneKind(op) == "order":
+		c.key = f.text("orderNo", false)
+		c.member = f.integer("membershipId", false)
+	case c.path != "":
+		c.key = c.path
+		var err error
+		if c.member, err = strconv.ParseInt(c.path, 10, 64); err == nil {
+			c.key = strconv.FormatInt(c.member, 10)
+		}
+	}
+	return c
+}
+
+// arrive writes the call down and chooses its fault. It returns the gateway's
+// error document if the token isn't valid.
+func (s *Sandbox) arrive(c *call) (denied any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.now, c.sw, c.ledger = s.cfg.Now().UTC(), s.switches, s.ledger
+	if c.op != OpToken {
+		l := s.tokens[c.query.Get("access_token")]
+		if l == nil || !c.now.Before(l.expires) {
+			s.ledger.arrive(c, "")
+			return s.tokenError()
+		}
+		c.account, c.store = l.account.AppID, l.store
+	}
+	c.hit = s.plan.pick(c)
+	s.ledger.arrive(c, c.account)
+	return nil
+}
+
+// settle lets the call take effect and returns its reply.
+func (s *Sandbox) settle(c *call, run action) (status int, doc any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.now = s.cfg.Now().UTC()
+	err := c.bodyErr
+	if err == nil {
+		doc, err = run(s, c)
+	}
+	e := c.ledger.call(c.seq)
+	if e != nil {
+		e.Applied, e.Member = c.effects > 0, c.member
+	}
+	if err != nil {
+		if e != nil {
+			e.Code = err.Code
+		}
+		return c.sw.ErrorStatus, map[string]*fail{"error": err}
+	}
+	if c.op == OpDealCreate || c.op == OpMemberCreate {
+		return c.sw.CreateStatus, doc
+	}
+	return http.StatusOK, doc
+}
+
+// leave ends the call for the client and, unless it may still take effect, for
+// good. It must come before the reply: the client may call again as soon as it
+// has read it.
+func (s *Sandbox) leave(c *call, status int, done bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.ledger.leave(c, status, done)
+}
+
+// noBody is the document of a reply without a body.
+type noBody struct{}
+
+func encode(doc any) []byte {
+	if _, ok := doc.(noBody); ok {
+		return nil
+	}
+	b, err := json.Marshal(doc)
+	if err != nil {
+		panic("sandbox: a reply can't be written as JSON: " + err.Error())
+	}
+	return b
+}
+
+const jsonType = "application/json;charset=UTF-8"
+
+func (s *Sandbox) reply(w http.ResponseWriter, c *call, status int, doc any) {
+	body := encode(doc)
+	s.leave(c, status, true)
+	w.Header().Set("Content-Type", jsonType)
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+func (s *Sandbox) unknownPath(w http.ResponseWriter, r *http.Request) {
+	c := &call{op: opUnknown, key: r.Method + " " + r.URL.Path}
+	s.mu.Lock()
+	c.now, c.ledger = s.cfg.Now().UTC(), s.ledger
+	c.ledger.arrive(c, "")
+	c.ledger.violate(c, UnknownPath, 0)
+	s.mu.Unlock()
+	s.leave(c, http.StatusNotFound, true)
+	http.Error(w, "no such endpoint", http.StatusNotFound)
+}
+
+// landing is where the redirect fault leads.
+const landing = "/sandbox/landing/"
+
+// followed answers what a client that follows redirects would take for success.
+func (s *Sandbox) followed(w http.ResponseWriter, r *http.Request) {
+	seq, _ := strconv.ParseInt(r.PathValue("seq"), 10, 64)
+	s.mu.Lock()
+	c := &call{seq: seq, now: s.cfg.Now().UTC(), ledger: s.ledger}
+	if e := s.ledger.call(seq); e != nil {
+		e.Redirected = true
+		c.op, c.key = e.Op, e.Key
+	}
+	c.ledger.violate(c, FollowedRedirect, 0)
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", jsonType)
+	io.WriteString(w, `{"result":"success"}`)
+}
