@@ -151,6 +151,9 @@ func (c *checker) findData() (int32, bool) {
 // numbers rejects what no reader downstream should have to expand, wherever it
 // stands in the data.
 func (c *checker) numbers(data int32) {
+	if !c.doc.wild {
+		return
+	}
 	for at := data; at < c.doc.nodes[data].next && !c.full(); at++ {
 		if n := &c.doc.nodes[at]; n.kind == kindNumber {
 			if _, ok := parseNumber(n.text); !ok {

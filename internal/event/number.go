@@ -35,7 +35,7 @@ func parseNumber(literal string) (number, bool) {
 	}
 	var n number
 	mantissa := literal
-	if i := strings.IndexAny(literal, "eE"); i >= 0 {
+	if i := exponentMark(literal); i >= 0 {
 		exp, err := strconv.Atoi(literal[i+1:])
 		if err != nil || exp > numberLimit || exp < -numberLimit {
 			return number{}, false
@@ -59,6 +59,15 @@ func parseNumber(literal string) (number, bool) {
 		return number{}, true
 	}
 	return n, true
+}
+
+func exponentMark(literal string) int {
+	for i := range len(literal) {
+		if literal[i]|0x20 == 'e' {
+			return i
+		}
+	}
+	return -1
 }
 
 func (n number) zero() bool { return n.whole == "" && n.frac == "" }

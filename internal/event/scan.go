@@ -54,6 +54,7 @@ type document struct {
 	order []int32
 	flaws []flaw
 	name  string // what stands before every path: "" or "data"
+	wild  bool   // a number has an exponent, or is longer than numberLimit
 }
 
 // scanner reads JSON as RFC 8259 has it and nothing beyond, in one pass.
@@ -134,112 +135,121 @@ func (s *scanner) take(c byte) bool {
 	return false
 }
 
+// value reads one value into a node of its own and its children behind it.
 func (s *scanner) value(key string, depth int) bool {
 	if s.pos >= len(s.src) {
 		return s.expected("a value")
 	}
 	at := int32(len(s.doc.nodes))
 	s.doc.nodes = append(s.doc.nodes, node{key: key, start: int32(s.pos)})
-	var n node
 	var ok bool
 	switch c := s.src[s.pos]; {
-	case c == '{' || c == '[':
-		if depth > MaxDepth {
-			s.bad = &Reject{Reason: TooDeep, Detail: fmt.Sprintf("at byte %d: arrays and objects nest deeper than %d; flatten the event", s.pos, MaxDepth)}
-			return false
-		}
-		if c == '{' {
-			n, ok = s.object(at, depth)
-		} else {
-			n, ok = s.array(depth)
-		}
 	case c == '"':
-		n.kind = kindString
-		n.text, ok = s.text(at)
+		ok = s.leaf(at, kindString)
 	case c == '-' || c >= '0' && c <= '9':
-		n.kind = kindNumber
-		n.text, ok = s.number()
-	case c == 't':
-		n.kind = kindBool
-		n.text, ok = s.literal("true")
-	case c == 'f':
-		n.kind = kindBool
-		n.text, ok = s.literal("false")
+		ok = s.leaf(at, kindNumber)
+	case c == 't' || c == 'f':
+		ok = s.leaf(at, kindBool)
 	case c == 'n':
-		n.kind = kindNull
-		n.text, ok = s.literal("null")
-	default:
+		ok = s.leaf(at, kindNull)
+	case c != '{' && c != '[':
 		return s.expected("a value")
+	case depth > MaxDepth:
+		s.bad = &Reject{Reason: TooDeep, Detail: fmt.Sprintf("at byte %d: arrays and objects nest deeper than %d; flatten the event", s.pos, MaxDepth)}
+		return false
+	case c == '{':
+		ok = s.object(at, depth)
+	default:
+		ok = s.array(at, depth)
 	}
-	n.key, n.start, n.end, n.next = key, s.doc.nodes[at].start, int32(s.pos), int32(len(s.doc.nodes))
-	s.doc.nodes[at] = n
+	n := &s.doc.nodes[at]
+	n.end, n.next = int32(s.pos), int32(len(s.doc.nodes))
 	return ok
 }
 
-func (s *scanner) literal(word string) (string, bool) {
-	if !strings.HasPrefix(s.src[s.pos:], word) {
-		return "", s.expected("a value")
+// leaf reads a value without children.
+func (s *scanner) leaf(at int32, k kind) (ok bool) {
+	n := &s.doc.nodes[at]
+	n.kind = k
+	switch k {
+	case kindString:
+		n.text, ok = s.text(at)
+	case kindNumber:
+		n.text, ok = s.number()
+	case kindBool:
+		if n.text = "true"; s.src[s.pos] == 'f' {
+			n.text = "false"
+		}
+		ok = s.literal(n.text)
+	default:
+		ok = s.literal("null")
 	}
-	s.pos += len(word)
-	return word, true
+	return ok
 }
 
-func (s *scanner) array(depth int) (node, bool) {
-	n := node{kind: kindArray}
+func (s *scanner) literal(word string) bool {
+	if !strings.HasPrefix(s.src[s.pos:], word) {
+		return s.expected("a value")
+	}
+	s.pos += len(word)
+	return true
+}
+
+func (s *scanner) array(at int32, depth int) bool {
+	s.doc.nodes[at].kind = kindArray
 	s.pos++
 	if s.space(); s.take(']') {
-		return n, true
+		return true
 	}
 	for {
 		s.space()
 		if !s.value("", depth+1) {
-			return n, false
+			return false
 		}
-		n.count++
+		s.doc.nodes[at].count++
 		if s.space(); s.take(']') {
-			return n, true
+			return true
 		}
 		if !s.take(',') {
-			return n, s.expected(`"," or "]"`)
+			return s.expected(`"," or "]"`)
 		}
 	}
 }
 
-func (s *scanner) object(at int32, depth int) (node, bool) {
-	n := node{kind: kindObject}
+func (s *scanner) object(at int32, depth int) bool {
+	s.doc.nodes[at].kind = kindObject
 	s.pos++
 	if s.space(); s.take('}') {
-		return n, true
+		return true
 	}
 	for {
 		if s.space(); s.pos >= len(s.src) || s.src[s.pos] != '"' {
-			return n, s.expected("a member's name in double quotes")
+			return s.expected("a member's name in double quotes")
 		}
 		child := int32(len(s.doc.nodes))
 		key, ok := s.text(child)
 		if !ok {
-			return n, false
+			return false
 		}
 		if strings.ContainsRune(key, utf8.RuneError) {
 			s.flaw(BadCharacter, child, "the member's name holds U+FFFD, what a broken encoding leaves behind; send the name as it was meant")
 		}
 		if s.space(); !s.take(':') {
-			return n, s.expected(`":"`)
+			return s.expected(`":"`)
 		}
 		s.space()
 		if !s.value(key, depth+1) {
-			return n, false
+			return false
 		}
-		n.count++
+		s.doc.nodes[at].count++
 		if s.space(); s.take('}') {
-			break
+			s.doc.nodes[at].order = s.sortMembers(at + 1)
+			return true
 		}
 		if !s.take(',') {
-			return n, s.expected(`"," or "}"`)
+			return s.expected(`"," or "}"`)
 		}
 	}
-	n.order = s.sortMembers(at + 1)
-	return n, true
 }
 
 // sortMembers notes the order of the members that start at first, by name, and
@@ -277,12 +287,16 @@ func (s *scanner) number() (string, bool) {
 		return "", s.expected("a digit after the decimal point")
 	}
 	if s.take('e') || s.take('E') {
+		s.doc.wild = true
 		if !s.take('+') {
 			s.take('-')
 		}
 		if !s.digits() {
 			return "", s.expected("a digit of the exponent")
 		}
+	}
+	if s.pos-start > numberLimit {
+		s.doc.wild = true
 	}
 	return s.src[start:s.pos], true
 }

@@ -109,46 +109,51 @@ func (c *checker) data(at int32, s dataShape) {
 	c.missing(at, "membershipId", "neither membershipId nor identities names the member; send one of them")
 }
 
+// maxFields is at least the number of fields of any shape.
+const maxFields = 32
+
 // object checks the members that the contract knows.
 func (c *checker) object(at int32, s shape) {
 	if !c.is(at, kindObject) {
 		return
 	}
-	c.caseVariants(at, s.fields)
-	for _, f := range s.fields {
-		n, ok := c.doc.member(at, f.name)
+	found := c.known(at, s.fields)
+	for i, f := range s.fields {
+		n := found[i]
 		required := slices.Contains(s.required, f.name)
 		switch {
-		case ok && required && c.empty(n):
-			c.reject(MissingField, n, "is null or empty; send it, the contract requires it")
-		case ok && c.doc.nodes[n].kind != kindNull:
-			f.rule(c, n)
-		case required:
+		case n == 0 && required:
 			c.missing(at, f.name, "isn't there; send it, the contract requires it")
+		case n == 0:
+		case required && c.empty(n):
+			c.reject(MissingField, n, "is null or empty; send it, the contract requires it")
+		case c.doc.nodes[n].kind != kindNull:
+			f.rule(c, n)
 		}
 	}
+}
+
+// known returns the member of each field, 0 where there is none, and rejects
+// names that differ from a known one by case only: readers that ignore case
+// would take the one for the other.
+func (c *checker) known(object int32, fields []field) (found [maxFields]int32) {
+	for _, at := range c.doc.members(object) {
+		name := c.doc.nodes[at].key
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+		if i >= 0 {
+			found[i] = at
+			continue
+		}
+		i = slices.IndexFunc(fields, func(f field) bool { return strings.EqualFold(f.name, name) })
+		if i >= 0 {
+			c.reject(KeyCase, at, fmt.Sprintf("differs from %q by case alone; write it as %q", fields[i].name, fields[i].name))
+		}
+	}
+	return found
 }
 
 // empty reports null, "" and [].
 func (c *checker) empty(at int32) bool {
 	n := c.doc.nodes[at]
 	return n.kind == kindNull || n.kind == kindString && n.text == "" || n.kind == kindArray && n.count == 0
-}
-
-// caseVariants rejects names that differ from a known one by case only: readers
-// that ignore case would take the one for the other.
-func (c *checker) caseVariants(object int32, fields []field) {
-	for _, at := range c.doc.members(object) {
-		if c.full() {
-			return
-		}
-		name := c.doc.nodes[at].key
-		if slices.ContainsFunc(fields, func(f field) bool { return f.name == name }) {
-			continue
-		}
-		i := slices.IndexFunc(fields, func(f field) bool { return strings.EqualFold(f.name, name) })
-		if i >= 0 {
-			c.reject(KeyCase, at, fmt.Sprintf("differs from %q by case alone; write it as %q", fields[i].name, fields[i].name))
-		}
-	}
 }
