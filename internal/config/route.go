@@ -1,0 +1,88 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"syncworker/internal/event"
+)
+
+// Accounts names the accounts that an event of this type and tenant goes to: in
+// the order of the routes, each once. Empty means that no route takes it.
+func (c Config) Accounts(t event.Type, tenant string) []string {
+	var accounts []string
+	for _, r := range c.Routes {
+		if !matchAny(r.Types, string(t)) || !matchAny(r.Tenants, tenant) {
+			continue
+		}
+		for _, name := range r.Accounts {
+			if !slices.Contains(accounts, name) {
+				accounts = append(accounts, name)
+			}
+		}
+	}
+	return accounts
+}
+
+func matchAny(patterns []string, value string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		prefix, open := strings.CutSuffix(p, "*")
+		return p == value || open && strings.HasPrefix(value, prefix)
+	})
+}
+
+// TokenAccount names the account whose access token this one shares: the first
+// by name with the same base URL and app id. DM Hub keeps only the newest token
+// of an app id valid, so that two accounts with one app id must not fetch apart.
+func (c Config) TokenAccount(name string) string {
+	own := c.Vendors[name]
+	for _, other := range slices.Sorted(maps.Keys(c.Vendors)) {
+		if a := c.Vendors[other]; a.BaseURL == own.BaseURL && a.AppID == own.AppID {
+			return other
+		}
+	}
+	return name
+}
+
+// notes are warnings about accounts and routes.
+func (c *Config) notes() []string {
+	var notes []string
+	routed := map[string]bool{}
+	for _, r := range c.Routes {
+		for _, name := range r.Accounts {
+			routed[name] = true
+		}
+	}
+	for _, a := range c.Vendors {
+		routed[a.Semantics.OrderReads] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Vendors)) {
+		a := c.Vendors[name]
+		if !routed[name] {
+			notes = append(notes, fmt.Sprintf("vendors.%s: nothing uses this account; name it in routes", name))
+		}
+		if strings.HasPrefix(a.BaseURL, "http://") {
+			notes = append(notes, fmt.Sprintf("vendors.%s.base_url: http sends the secret and members' data unencrypted", name))
+		}
+		s := a.Semantics
+		if s.ExistingOrderReply != "" && s.ExistingOrder != Refused {
+			notes = append(notes, fmt.Sprintf("vendors.%s.semantics.existing_order_reply: has no effect unless existing_order is refused", name))
+		}
+		if s.DuplicateUUIDReply != "" && s.DuplicateUUID != Refused {
+			notes = append(notes, fmt.Sprintf("vendors.%s.semantics.duplicate_uuid_reply: has no effect unless duplicate_uuid is refused", name))
+		}
+	}
+	var untaken []string
+	for _, t := range event.Types() {
+		if len(c.Accounts(t, event.DefaultTenant)) == 0 {
+			untaken = append(untaken, string(t))
+		}
+	}
+	if len(untaken) > 0 {
+		notes = append(notes, fmt.Sprintf("routes: no route takes %s of tenant %s; such events are held as unrouted",
+			strings.Join(untaken, ", "), event.DefaultTenant))
+	}
+	return notes
+}

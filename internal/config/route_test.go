@@ -1,0 +1,56 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"syncworker/internal/event"
+)
+
+func TestRoutesNameEachAccountOnceInTheirOrder(t *testing.T) {
+	c := Config{Routes: []Route{
+		{Types: []string{"order.*"}, Tenants: []string{"*"}, Accounts: []string{"b", "a"}},
+		{Types: []string{"order.created", "point.*"}, Tenants: []string{"cn-*", "hk"}, Accounts: []string{"a", "c"}},
+	}}
+	for _, tt := range []struct {
+		typ    event.Type
+		tenant string
+		want   []string
+	}{
+		{event.OrderCreated, "default", []string{"b", "a"}},
+		{event.OrderCreated, "cn-north", []string{"b", "a", "c"}},
+		{event.OrderRefunded, "hk", []string{"b", "a"}},
+		{event.PointIncremented, "hk", []string{"a", "c"}},
+		{event.PointIncremented, "hk-1", nil},
+		{event.PointIncremented, "default", nil},
+	} {
+		require.Equal(t, tt.want, c.Accounts(tt.typ, tt.tenant), "%s %s", tt.typ, tt.tenant)
+	}
+}
+
+func TestAccountsWithOneAppIDShareOneToken(t *testing.T) {
+	c := Config{Vendors: map[string]Account{
+		"b": {BaseURL: "https://h", AppID: "1"}, "a": {BaseURL: "https://h", AppID: "1"},
+		"c": {BaseURL: "https://h", AppID: "2"}, "d": {BaseURL: "https://other", AppID: "1"},
+	}}
+	for name, want := range map[string]string{"a": "a", "b": "a", "c": "c", "d": "d"} {
+		require.Equal(t, want, c.TokenAccount(name))
+	}
+}
+
+func TestWarningsNameWhatIsPerhapsNotMeant(t *testing.T) {
+	c := load(t, account+`    base_url: http://127.0.0.1:9000
+    semantics: {duplicate_uuid_reply: "1", existing_order_reply: "2", order_reads: deals}
+  deals: {kind: dmhub-deals, app_id: x}
+  spare: {kind: dmhub-loyalty, app_id: y}
+routes: [{types: ["order.*", point.incremented], tenants: ["*"], accounts: [dmhub]}]
+`)
+	require.Equal(t, []string{
+		"vendors.dmhub.base_url: http sends the secret and members' data unencrypted",
+		"vendors.dmhub.semantics.existing_order_reply: has no effect unless existing_order is refused",
+		"vendors.dmhub.semantics.duplicate_uuid_reply: has no effect unless duplicate_uuid is refused",
+		"vendors.spare: nothing uses this account; name it in routes",
+		"routes: no route takes point.decremented of tenant default; such events are held as unrouted",
+	}, c.Warnings())
+}
