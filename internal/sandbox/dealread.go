@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"time"
-
-	"github.com/shopspring/decimal"
 )
 
 // dealWindow is how far back order reads reach: "所有订单查询只返回最近一个月的订单",
@@ -113,8 +111,8 @@ func fullLine(line fields) map[string]any {
 // sixDecimals writes an amount like 59.000000, or with more decimals if it has
 // them.
 func sixDecimals(raw json.RawMessage) any {
-	v, err := decimal.NewFromString(string(raw))
-	if err != nil {
+	v, ok := exact(raw)
+	if !ok {
 		return raw
 	}
 	return json.RawMessage(v.StringFixed(max(6, -v.Exponent())))

@@ -84,19 +84,29 @@ func (f *form) integer(name string, required bool) int64 {
 	return v
 }
 
-// number reads an exact decimal. The exponent is bounded so that sums stay
-// cheap.
 func (f *form) number(name string, required bool) decimal.Decimal {
 	raw := f.value(name, required)
 	if raw == nil {
 		return decimal.Zero
 	}
-	v, err := decimal.NewFromString(string(raw))
-	if err != nil || raw[0] == '"' || v.Exponent() > 30 || v.Exponent() < -30 {
+	v, ok := exact(raw)
+	if !ok {
 		f.fail(mistyped(name, raw))
-		return decimal.Zero
 	}
 	return v
+}
+
+// exact reads a JSON number as a decimal. Its size is bounded: 1e999999999
+// would be written out in full by the first sum.
+func exact(raw json.RawMessage) (decimal.Decimal, bool) {
+	if len(raw) == 0 || len(raw) > 64 || raw[0] == '"' {
+		return decimal.Zero, false
+	}
+	v, err := decimal.NewFromString(string(raw))
+	if err != nil || v.Exponent() > 30 || v.Exponent() < -64 {
+		return decimal.Zero, false
+	}
+	return v, true
 }
 
 func (f *form) boolean(name string) bool {

@@ -205,7 +205,12 @@ func (s *Sandbox) SeedMembers(seed Seed) ([]int64, error) {
 	if first == 0 {
 		first = st.nextMember
 	}
+	twice := map[string]bool{}
 	for i, mobile := range mobiles {
+		if mobile != "" && twice[mobile] {
+			return nil, fmt.Errorf("sandbox: seeding members: mobile %q is there twice: give each member its own", mobile)
+		}
+		twice[mobile] = true
 		if st.members[first+int64(i)] != nil {
 			return nil, fmt.Errorf("sandbox: seeding members: id %d is there already: use another first_id", first+int64(i))
 		}

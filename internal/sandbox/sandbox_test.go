@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -197,4 +198,24 @@ func TestStateOutlivesTheServer(t *testing.T) {
 	require.NoError(t, again.Close())
 	_, err = c.send("GET", "/sandbox/healthz", "")
 	require.Error(t, err)
+}
+
+// abort posts and gives up when stop is closed.
+func (c *client) abort(stop <-chan struct{}, path, body string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	req, err := http.NewRequestWithContext(ctx, "POST", c.url+c.path(path), strings.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	if resp, err := c.http.Do(req); err == nil {
+		resp.Body.Close()
+	}
 }

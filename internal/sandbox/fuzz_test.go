@@ -1,0 +1,60 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzWrites holds that no body breaks the sandbox: each reply is JSON, and
+// only what the ledger shows has changed.
+func FuzzWrites(f *testing.F) {
+	f.Add(order("A", "1e2"))
+	f.Add(order("A", "1e999999999"))
+	f.Add(refundOf("A", "-0.10"))
+	f.Add(points("8", "u"))
+	f.Add(`{"orderNo":"A","dealLines":[null]}`)
+	f.Add(`{"membership":{"point":[]},"identities":[{"type":"c_","value":"\u0000"}]}`)
+	f.Add(`{"orderNo":"A","amountTotal":1e999999999,"dealLines":[{"priceUnit":1e-999999999}]}`)
+	f.Add(`null`)
+	f.Fuzz(func(t *testing.T, body string) {
+		sb, err := New(Config{
+			Accounts: []Account{{AppID: "a", Secret: "s"}},
+			Switches: Switches{DealPoints: true, RefundState: true, ExistingOrder: "replace"},
+		})
+		require.NoError(t, err)
+		_, err = sb.SeedMembers(Seed{Count: 1})
+		require.NoError(t, err)
+		do := func(method, path, body string) []byte {
+			w := httptest.NewRecorder()
+			sb.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+			require.Equal(t, 200, w.Code, path)
+			require.True(t, json.Valid(w.Body.Bytes()), "%s: %s", path, w.Body)
+			return w.Body.Bytes()
+		}
+		var token struct {
+			Token string `json:"access_token"`
+		}
+		login := do("GET", "/security/accesstoken?grant_type=client_credentials&appid=a&secret=s", "")
+		require.NoError(t, json.Unmarshal(login, &token))
+		q := "?access_token=" + token.Token
+		do("POST", dealCreate+q, order("A", "1"))
+		for _, path := range []string{
+			incr, decr, dealCreate, dealUpdate, dealRefund, dealDeleteRefund, dealCancel, dealDelete,
+			"/loyalty/v1/membershipAndIdentities",
+		} {
+			before := len(sb.Effects())
+			do("POST", path+q, body)
+			require.LessOrEqual(t, len(sb.Effects()), before+1)
+		}
+		do("GET", "/v1/deals/A"+q, "")
+		do("GET", "/v1/dealService/getDealByOrderNo"+q+"&orderNo=A", "")
+		do("GET", details+q, "")
+		balance, _ := sb.Balance("", 1)
+		sum := sb.Summary()
+		require.Equal(t, balance, sum.PointsIn-sum.PointsOut)
+	})
+}
