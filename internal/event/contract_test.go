@@ -30,8 +30,7 @@ var noFile = map[Reason]string{
 // beyondSchema says why JSON Schema can't refuse what the decoder refuses; the
 // keys are a reason or the name of a file of the bad corpus.
 var beyondSchema = map[string]string{
-	"not_utf8": "a schema sees text, and Go's JSON reader repairs it",
-
+	string(NotUTF8):      "a schema sees text, and Go's JSON reader repairs it",
 	string(DuplicateKey): "JSON Schema's data model has each name once",
 	string(KeyCase):      "names are compared exactly, and a pattern of every case of every name would bury the schema",
 	string(TooDeep):      "a schema can't bound the depth of what it doesn't describe",

@@ -74,5 +74,6 @@ func TestMsgIDDoesNotJoinColumns(t *testing.T) {
 	a := Event{Type: OrderRefunded, Tenant: "t", OrderNo: "1", UUID: "23"}
 	b := Event{Type: OrderRefunded, Tenant: "t", OrderNo: "12", UUID: "3"}
 	c := Event{Type: OrderUpdated, Tenant: "t", OrderNo: "1", UUID: "23"}
+	require.Equal(t, "27b567d7f8f8cde5b0fc4e7220cc44b62cf9b571274911ed8c2f66b073bf8157", MsgID(&a))
 	require.Len(t, map[string]bool{MsgID(&a): true, MsgID(&b): true, MsgID(&c): true}, 3)
 }
