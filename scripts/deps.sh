@@ -51,12 +51,16 @@ found() {
 install_apt() {
 	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
 	echo "installing the postgresql package" >&2
-	mkdir -p /etc/postgresql-common/createcluster.d
-	echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/syncworker.conf
+	no_cluster=/etc/postgresql-common/createcluster.d/syncworker.conf
+	mkdir -p "$(dirname "$no_cluster")"
+	echo 'create_main_cluster = false' >"$no_cluster"
 	DEBIAN_FRONTEND=noninteractive
 	export DEBIAN_FRONTEND
+	status=0
 	quietly apt-get -q update &&
-		quietly apt-get -q install -y --no-install-recommends postgresql
+		quietly apt-get -q install -y --no-install-recommends postgresql || status=1
+	rm -f "$no_cluster"
+	return $status
 }
 
 # The package's own install script only makes links; it is run by name, so that

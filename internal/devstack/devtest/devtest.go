@@ -129,8 +129,7 @@ func (c *cluster) clone(ctx context.Context, migrate Migrate) (dbURL, name strin
 		return "", "", err
 	}
 	name = newName("test")
-	// The copy by files needs no write-ahead log, and half the time.
-	err = c.exec(ctx, `CREATE DATABASE `+name+` TEMPLATE `+template+` STRATEGY file_copy`)
+	err = c.exec(ctx, `CREATE DATABASE `+name+` TEMPLATE `+template)
 	if err != nil {
 		return "", "", fmt.Errorf("cloning %s: %w", template, err)
 	}
