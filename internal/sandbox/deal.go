@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -27,8 +26,7 @@ type deal struct {
 	customer   int64
 	state      string
 	deleted    bool
-	fields     fields // the header as it was sent, without dealLines
-	lines      []fields
+	doc        []byte // the order as it was sent, with its updates: parsed when it is asked for, so that many orders cost little
 	amountPaid decimal.Decimal
 	refunds    []refund
 	creates    int
@@ -44,6 +42,15 @@ type refund struct {
 	raw   json.RawMessage // the total as it was sent
 	date  json.RawMessage
 	lines []fields
+}
+
+// parts are the order's header and its lines.
+func (d *deal) parts() (header fields, lines []fields) {
+	header, _ = parse(d.doc)
+	f := form{raw: header}
+	lines = f.rows("dealLines", false)
+	delete(header, "dealLines")
+	return header, lines
 }
 
 func (d *deal) refunded() decimal.Decimal {
@@ -125,10 +132,10 @@ func (c *call) readDeal() (*deal, *fail) {
 		f.text(name, true)
 	}
 	d := &deal{
-		orderNo: c.key, state: statePaid, creates: 1, created: c.now, fields: maps.Clone(c.body),
-		dateOrder: f.date("dateOrder", true), amountPaid: f.number("amountPaid", true), lines: f.rows("dealLines", true),
+		orderNo: c.key, state: statePaid, creates: 1, created: c.now, doc: c.raw,
+		dateOrder: f.date("dateOrder", true), amountPaid: f.number("amountPaid", true),
 	}
-	delete(d.fields, "dealLines")
+	lines := f.rows("dealLines", true)
 	f.number("amountDiscount", false)
 	f.number("amountTotal", false)
 	for _, name := range []string{
@@ -137,7 +144,7 @@ func (c *call) readDeal() (*deal, *fail) {
 	} {
 		f.text(name, false)
 	}
-	f.fail(checkLines(d.lines))
+	f.fail(checkLines(lines))
 	if f.err != nil {
 		return nil, f.err
 	}
@@ -260,31 +267,28 @@ func (s *Sandbox) changed(c *call, d *deal, e Effect) {
 }
 
 // updateDeal is "dmhub-loyalty" §11.2: what is sent replaces what was there,
-// dealLines as a whole.
+// dealLines as a whole, and null changes nothing.
 func (s *Sandbox) updateDeal(c *call) (any, *fail) {
 	d, err := s.existing(c, UnknownOrder)
 	if err != nil {
 		return nil, err
 	}
 	f := form{raw: c.body}
-	lines := f.rows("dealLines", false)
+	f.rows("dealLines", false)
 	paid := f.number("amountPaid", false)
 	date := f.date("dateOrder", false)
 	if f.err != nil {
 		return nil, f.err
 	}
 	e := Effect{Repeat: true}
-	d.fields = maps.Clone(d.fields)
+	merged, _ := parse(d.doc)
 	for name, raw := range c.body {
-		if name != "dealLines" && string(d.fields[name]) != string(raw) {
-			d.fields[name], e.Repeat = raw, false
+		if f.value(name, false) != nil && string(merged[name]) != string(raw) {
+			merged[name], e.Repeat = raw, false
 		}
 	}
-	if lines != nil {
-		e.Repeat = e.Repeat && slices.EqualFunc(lines, d.lines, func(a, b fields) bool {
-			return maps.EqualFunc(a, b, func(x, y json.RawMessage) bool { return string(x) == string(y) })
-		})
-		d.lines = lines
+	if !e.Repeat {
+		d.doc = object(nil).all(merged).end()
 	}
 	if f.value("amountPaid", false) != nil {
 		e.Amount, d.amountPaid = paid.Sub(d.amountPaid), paid
@@ -295,7 +299,7 @@ func (s *Sandbox) updateDeal(c *call) (any, *fail) {
 	s.changed(c, d, e)
 	reply := c.echo(d)
 	reply["id"], reply["state"] = strconv.FormatInt(d.id, 10), d.state
-	if ids := d.fields["identities"]; ids != nil {
+	if ids := merged["identities"]; ids != nil {
 		reply["identities"] = ids
 	}
 	return reply, nil
@@ -330,29 +334,30 @@ func (s *Sandbox) deleteDeal(c *call) (any, *fail) {
 }
 
 // createReply is the reply of §11.1: the order with its lines, id a number.
-func (d *deal) createReply() map[string]any {
-	doc := make(map[string]any, len(d.fields)+6)
-	for name, raw := range d.fields {
-		doc[name] = raw
-	}
-	lines := make([]map[string]any, 0, len(d.lines))
-	for _, line := range d.lines {
-		l := map[string]any{"orderNo": d.orderNo}
-		for name, raw := range line {
-			l[name] = raw
+func (d *deal) createReply() json.RawMessage {
+	header, lines := d.parts()
+	orderNo := header["orderNo"]
+	all := []byte{'['}
+	for i, line := range lines {
+		if i > 0 {
+			all = append(all, ',')
 		}
-		lines = append(lines, l)
+		line["orderNo"] = orderNo
+		all = append(all, object(nil).all(line).end()...)
 	}
-	doc["membershipId"], doc["id"], doc["state"] = d.member, d.id, d.state
-	doc["dateCreated"], doc["lastUpdated"] = stamp(d.created), stamp(d.updated)
-	doc["dealLines"] = lines
-	return doc
+	for _, name := range []string{"membershipId", "id", "state", "dateCreated", "lastUpdated"} {
+		delete(header, name)
+	}
+	return object(nil).all(header).int("membershipId", d.member).int("id", d.id).text("state", d.state).
+		text("dateCreated", stamp(d.created)).text("lastUpdated", stamp(d.updated)).
+		raw("dealLines", append(all, ']')).end()
 }
 
 // lineReply is the reply of §11.3 and §11.5: id a string, lines by their ids.
 func (d *deal) lineReply() map[string]any {
-	lines := make([]map[string]any, 0, len(d.lines))
-	for _, line := range d.lines {
+	_, given := d.parts()
+	lines := make([]map[string]any, 0, len(given))
+	for _, line := range given {
 		lines = append(lines, map[string]any{"lineId": line["lineId"]})
 	}
 	return map[string]any{

@@ -47,8 +47,9 @@ func (d *deal) hidden(c *call) bool {
 // document is the reply of GET /v1/deals/{orderNo}: what was sent, in the names
 // of the customer-deals model.
 func (d *deal) document() map[string]any {
-	doc := make(map[string]any, len(d.fields)+4)
-	for name, raw := range d.fields {
+	header, lines := d.parts()
+	doc := make(map[string]any, len(header)+4)
+	for name, raw := range header {
 		if name != "membershipId" && name != "identities" {
 			doc[name] = raw
 		}
@@ -57,7 +58,7 @@ func (d *deal) document() map[string]any {
 	if d.customer != 0 {
 		doc["customerId"] = d.customer
 	}
-	doc["lines"], doc["state"] = d.lines, d.state
+	doc["lines"], doc["state"] = lines, d.state
 	return doc
 }
 
@@ -77,13 +78,15 @@ func (d *deal) fullDocument() map[string]any {
 		doc[name] = v
 	}
 	for _, name := range []string{"amountPaid", "amountTotal", "amountDiscount"} {
-		doc[name] = sixDecimals(d.fields[name])
+		raw, _ := doc[name].(json.RawMessage)
+		doc[name] = sixDecimals(raw)
 	}
 	if d.customer != 0 {
 		doc["customerIdStr"] = strconv.FormatInt(d.customer, 10)
 	}
-	lines := make([]map[string]any, 0, len(d.lines))
-	for _, line := range d.lines {
+	_, given := d.parts()
+	lines := make([]map[string]any, 0, len(given))
+	for _, line := range given {
 		lines = append(lines, fullLine(line))
 	}
 	doc["lines"] = lines

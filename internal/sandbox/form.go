@@ -27,10 +27,6 @@ func mistyped(field string, raw json.RawMessage) *fail {
 var errNoMember = &fail{Code: "210", Message: "没找到会员"}        // "dmhub-loyalty" §7
 var errNotFound = &fail{Code: "409200", Message: "Not found"} // "dmhub-loyalty" §17
 
-// fields is a JSON object whose values keep the bytes that were sent: numbers
-// are never turned into floats.
-type fields map[string]json.RawMessage
-
 // form reads typed fields and remembers the first that is wrong.
 type form struct {
 	raw fields
@@ -61,11 +57,11 @@ func (f *form) text(name string, required bool) string {
 	if raw == nil {
 		return ""
 	}
-	var v string
-	if raw[0] != '"' || json.Unmarshal(raw, &v) != nil {
+	if raw[0] != '"' {
 		f.fail(mistyped(name, raw))
 		return ""
 	}
+	v := text(raw)
 	if v == "" && required {
 		f.fail(missing(name))
 	}
@@ -140,10 +136,17 @@ func (f *form) rows(name string, required bool) []fields {
 	if raw == nil {
 		return nil
 	}
-	var v []fields
-	if json.Unmarshal(raw, &v) != nil {
+	if raw[0] != '[' {
 		f.fail(mistyped(name, raw))
 		return nil
+	}
+	v := []fields{}
+	for _, e := range elements(raw) {
+		if e[0] != '{' {
+			f.fail(mistyped(name, raw))
+			return nil
+		}
+		v = append(v, members(e))
 	}
 	if len(v) == 0 && required {
 		f.fail(missing(name))

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -56,5 +57,34 @@ func FuzzWrites(f *testing.F) {
 		balance, _ := sb.Balance("", 1)
 		sum := sb.Summary()
 		require.Equal(t, balance, sum.PointsIn-sum.PointsOut)
+	})
+}
+
+// FuzzParse holds the quick reader of JSON objects against encoding/json.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
+		order("A", "1e2"), ` { "a" : [ 1 , {"b":"}\"]"} ] , "c\u0041" : null , "d":-1.5e+3,"e":true } `, `{}`, `[]`, `null`, `{`, `{"a":1}x`,
+		`{"a":[],"a":[null,"",{},[[]]]}`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var want map[string]json.RawMessage
+		ok := utf8.ValidString(s) && json.Unmarshal([]byte(s), &want) == nil && want != nil
+		got, parsed := parse([]byte(s))
+		if !utf8.ValidString(s) {
+			return
+		}
+		require.Equal(t, ok, parsed)
+		require.Len(t, got, len(want))
+		for name, raw := range want {
+			require.Equal(t, string(raw), string(got[name]))
+			if raw[0] != '[' {
+				continue
+			}
+			var list []json.RawMessage
+			require.NoError(t, json.Unmarshal(raw, &list))
+			require.Equal(t, list, elements(raw))
+		}
 	})
 }

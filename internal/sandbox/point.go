@@ -137,14 +137,14 @@ func (st *store) addPoints(m *member, p pointChange, points int64, c *call) int6
 
 // echoPoints is the documented reply: the request's own fields, neither the
 // balance nor the points that decrToZero took, nor the uuid.
-func echoPoints(body fields) fields {
-	reply := fields{}
+func echoPoints(body fields) json.RawMessage {
+	var reply object
 	for _, name := range []string{"point", "pattern", "date", "remark", "source", "contentName", "campaignId"} {
 		if raw, ok := body[name]; ok {
-			reply[name] = raw
+			reply = reply.raw(name, raw)
 		}
 	}
-	return reply
+	return reply.end()
 }
 
 // pointDetails is "dmhub-loyalty" §15.

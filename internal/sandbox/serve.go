@@ -70,6 +70,7 @@ type call struct {
 	member    int64
 	path      string // the id in the path, or empty
 	query     url.Values
+	raw       []byte // the body as it came
 	body      fields
 	bodyErr   *fail
 	hash      string
@@ -136,7 +137,9 @@ func readCall(op string, r *http.Request) *call {
 		raw, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 		sum := sha256.Sum256(raw)
 		c.hash = hex.EncodeToString(sum[:])
-		if err != nil || json.Unmarshal(raw, &c.body) != nil || c.body == nil {
+		c.raw = raw
+		var ok bool
+		if c.body, ok = parse(raw); err != nil || !ok {
 			c.bodyErr = &fail{Code: "400006", Message: "Invalid json!"}
 		}
 	}
@@ -219,14 +222,31 @@ func (s *Sandbox) leave(c *call, status int, done bool) {
 type noBody struct{}
 
 func encode(doc any) []byte {
-	if _, ok := doc.(noBody); ok {
+	switch doc := doc.(type) {
+	case noBody:
 		return nil
+	case json.RawMessage:
+		return doc
+	case string:
+		if plain(doc) {
+			return append(append(append(make([]byte, 0, len(doc)+2), '"'), doc...), '"')
+		}
 	}
 	b, err := json.Marshal(doc)
 	if err != nil {
 		panic("sandbox: a reply can't be written as JSON: " + err.Error())
 	}
 	return b
+}
+
+// plain says whether a JSON string holds the text as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 const jsonType = "application/json;charset=UTF-8"
