@@ -13,6 +13,7 @@ CREATE TABLE outbox.workers (
     -- No live delivery that this worker holds has a smaller id: where recovery
     -- starts to look, since deliveries have no index on their owner.
     low_delivery bigint      NOT NULL DEFAULT 0,
+    commits      bigint      NOT NULL DEFAULT 0,
     ended_at     timestamptz
 );
 CREATE INDEX workers_live ON outbox.workers (lease_until) WHERE ended_at IS NULL;

@@ -20,13 +20,14 @@ const Window = 128
 type Loaded struct {
 	LaneState
 	Work []*Work
+	More bool // the window may have left some behind
 }
 
 // Claim takes up to limit lanes of the account that are due and that no worker
 // has, with their deliveries.
 func (s *Store) Claim(ctx context.Context, token Token, account string, limit int) ([]*Loaded, error) {
 	const sql = `
-		UPDATE outbox.lanes SET owner = $1, epoch = epoch + 1, handed = 0, next_at = NULL
+		UPDATE outbox.lanes SET owner = $1, epoch = epoch + 1, handed = 0, next_at = NULL, news = false
 		WHERE lane IN (
 			SELECT lane FROM outbox.lanes
 			WHERE account = $2 AND next_at <= now()
@@ -49,7 +50,7 @@ func (s *Store) Claim(ctx context.Context, token Token, account string, limit in
 // returns ErrLeaseLost where the lane isn't the worker's any more.
 func (s *Store) Reload(ctx context.Context, token Token, lane Lane) (*Loaded, error) {
 	const sql = `
-		UPDATE outbox.lanes SET next_at = NULL WHERE lane = $2 AND owner = $1
+		UPDATE outbox.lanes SET news = false WHERE lane = $2 AND owner = $1
 		RETURNING ` + laneColumns
 	var loaded []*Loaded
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
@@ -109,24 +110,14 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 	}); err != nil {
 		return nil, err
 	}
-	// What the window leaves behind is news; a lane that was taken whole has none.
 	var low int64
-	var news []Lane
 	for _, l := range loaded {
-		l.News = len(l.Work) == Window
-		if l.News {
-			news = append(news, l.Lane)
-		}
+		l.More = len(l.Work) == Window
 		for _, w := range l.Work {
 			if low == 0 || w.ID < low {
 				low = w.ID
 			}
 		}
-	}
-	const looked = `UPDATE outbox.lanes SET news = lane = ANY($2::uuid[]) WHERE lane = ANY($1::uuid[])
-		AND news <> (lane = ANY($2::uuid[]))`
-	if _, err := tx.Exec(ctx, looked, lanes, news); err != nil {
-		return nil, err
 	}
 	// Recovery looks from low_delivery on, so it has to cover what was taken here.
 	const lower = `UPDATE outbox.workers SET low_delivery = $2 WHERE token = $1 AND low_delivery > $2`

@@ -129,7 +129,7 @@ func joinLanes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes []*r
 			news = l.resting OR excluded.owner IS NULL OR coalesce(l.owner <> excluded.owner, false),
 			next_at = CASE WHEN l.owner IS NULL AND (l.resting OR excluded.owner IS NULL) AND l.account <> '' THEN now()
 			               ELSE l.next_at END
-		RETURNING lane, kind, account, tenant, epoch, handed, news, created, updated_to,
+		RETURNING lane, kind, account, tenant, epoch, handed, created, updated_to,
 			open_refunds, deleted, member, owner, resting`
 	rows, err := tx.Query(ctx, sql, token, lanes, kinds, accounts, tenants, counts, take)
 	if err != nil {
@@ -150,12 +150,12 @@ func joinLanes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes []*r
 }
 
 // laneColumns is what columns scans.
-const laneColumns = `lane, kind, account, tenant, epoch, handed, news, created, updated_to,
+const laneColumns = `lane, kind, account, tenant, epoch, handed, created, updated_to,
 	open_refunds, deleted, member`
 
 func (l *LaneState) columns() []any {
 	return []any{
-		&l.Lane, &l.Kind, &l.Account, &l.Tenant, &l.Epoch, &l.Handed, &l.News, &l.Created, (*instant)(&l.UpdatedTo),
+		&l.Lane, &l.Kind, &l.Account, &l.Tenant, &l.Epoch, &l.Handed, &l.Created, (*instant)(&l.UpdatedTo),
 		&l.OpenRefunds, &l.Deleted, &l.Member,
 	}
 }

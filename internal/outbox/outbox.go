@@ -82,6 +82,8 @@ const (
 	ReasonLostCommit     = "lost_commit"
 	ReasonWorkerLost     = "worker_lost"
 	ReasonAccountMissing = "account_missing"
+	// ReasonSentByPerson lets a delivery pass the checks that held it.
+	ReasonSentByPerson = "sent_by_person"
 )
 
 // Lane is the key of the deliveries that have to go in order: the first 16
@@ -159,9 +161,8 @@ type LaneState struct {
 	Kind        LaneKind
 	Account     string
 	Tenant      string
-	Epoch       int // grows whenever a worker takes the lane
-	Handed      int // deliveries handed to the owner as they came, in this epoch
-	News        bool
+	Epoch       int    // grows whenever a worker takes the lane
+	Handed      int    // deliveries handed to the owner as they came, in this epoch
 	Created     string // "", or the final state of the create
 	UpdatedTo   time.Time
 	OpenRefunds int

@@ -48,21 +48,25 @@ type Intent struct {
 // LaneUpdate is what a worker writes about a lane that it has: what later events
 // need to know, and whether it lets go of it.
 type LaneUpdate struct {
-	Lane        Lane
-	Epoch       int
-	Created     string    // "" changes nothing
-	UpdatedTo   time.Time // the zero time changes nothing
-	RefundsBy   int       // added to the open refunds
-	Deleted     bool
-	Member      string // "" changes nothing
-	Release     bool
-	Handed      int  // with Release: how many were handed over as they came
-	PutDown     bool // with Release: deliveries of this lane rest
-	ReleaseDone bool // set by Commit: the lane is no longer the worker's
+	Lane      Lane
+	Epoch     int
+	Created   string    // "" changes nothing
+	UpdatedTo time.Time // the zero time changes nothing
+	RefundsBy int       // added to the open refunds
+	Deleted   bool
+	Member    string // "" changes nothing
+	Release   bool
+	Handed    int  // with Release: how many were handed over as they came
+	PutDown   bool // with Release: deliveries of this lane rest
+	Released  bool // set by Commit: the lane is no longer the worker's
+	News      bool // set by Commit: it is, and something rests in it that the worker doesn't know
 }
 
 // Commit is one transaction of a worker.
 type Commit struct {
+	// Number counts the commits of a token from 1. A commit whose answer was
+	// lost is recognized by it when it is tried again.
+	Number  int64
 	Settles []*Settle
 	Intents []*Intent
 	Lanes   []*LaneUpdate
@@ -75,6 +79,14 @@ type Commit struct {
 func (s *Store) Commit(ctx context.Context, token Token, c Commit) (gone []int64, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		gone = nil
+		before, err := countCommit(ctx, tx, token, c.Number)
+		if err != nil {
+			return err
+		}
+		if before {
+			gone, err = readBack(ctx, tx, token, c)
+			return err
+		}
 		missing, err := settle(ctx, tx, token, c.Settles)
 		if err != nil {
 			return fmt.Errorf("settling deliveries: %w", err)
@@ -98,6 +110,49 @@ func (s *Store) Commit(ctx context.Context, token Token, c Commit) (gone []int64
 		return nil
 	})
 	return gone, err
+}
+
+// countCommit reports whether this commit was written before. It takes the
+// worker's row, so that a recovery of this worker is either done, and nothing is
+// written, or comes after.
+func countCommit(ctx context.Context, tx pgx.Tx, token Token, number int64) (before bool, err error) {
+	const sql = `UPDATE outbox.workers SET commits = $2 WHERE token = $1 AND ended_at IS NULL AND commits = $2 - 1`
+	tag, err := tx.Exec(ctx, sql, token, number)
+	if err != nil || tag.RowsAffected() == 1 {
+		return false, err
+	}
+	var commits int64
+	err = tx.QueryRow(ctx, `SELECT commits FROM outbox.workers WHERE token = $1 AND ended_at IS NULL`, token).Scan(&commits)
+	if err == pgx.ErrNoRows || err == nil && commits != number {
+		return false, ErrLeaseLost
+	}
+	return true, err
+}
+
+// readBack answers for a commit that was written before as it was answered then.
+func readBack(ctx context.Context, tx pgx.Tx, token Token, c Commit) (gone []int64, err error) {
+	var ids []int64
+	for _, x := range c.Settles {
+		ids = append(ids, x.ID)
+	}
+	for _, x := range c.Intents {
+		ids = append(ids, x.ID)
+	}
+	rows, err := tx.Query(ctx, `SELECT id FROM outbox.deliveries WHERE id = ANY($1) AND owner = 0`, ids)
+	if err != nil {
+		return nil, err
+	}
+	if gone, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil {
+		return nil, err
+	}
+	const lane = `SELECT news FROM outbox.lanes WHERE lane = $1 AND owner = $2 AND epoch = $3`
+	for _, u := range c.Lanes {
+		err := tx.QueryRow(ctx, lane, u.Lane, token, u.Epoch).Scan(&u.News)
+		if u.Released = err == pgx.ErrNoRows; err != nil && !u.Released {
+			return nil, err
+		}
+	}
+	return gone, nil
 }
 
 func settle(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle) (missing []int64, err error) {
@@ -283,7 +338,7 @@ func updateLanes(ctx context.Context, tx pgx.Tx, token Token, updates []*LaneUpd
 			next_at = CASE WHEN u.free AND u.rests THEN (
 				SELECT min(next_attempt_at) FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL) END
 		FROM u WHERE l.lane = u.lane
-		RETURNING l.lane, l.owner IS NULL`
+		RETURNING l.lane, l.owner IS NULL, l.news`
 	n := len(updates)
 	lanes, epochs, created, updated := make([]Lane, n), make([]int, n), make([]string, n), make([]*time.Time, n)
 	refunds, deleted, members, release := make([]int, n), make([]bool, n), make([]string, n), make([]bool, n)
@@ -297,20 +352,20 @@ func updateLanes(ctx context.Context, tx pgx.Tx, token Token, updates []*LaneUpd
 	if err != nil {
 		return err
 	}
-	released := make(map[Lane]bool, n)
-	var lane Lane
-	var free bool
-	if _, err := pgx.ForEachRow(rows, []any{&lane, &free}, func() error { released[lane] = free; return nil }); err != nil {
-		return err
-	}
+	byLane := make(map[Lane]*LaneUpdate, n)
 	for _, u := range updates {
-		free, found := released[u.Lane]
-		if !found {
-			return ErrLeaseLost
-		}
-		u.ReleaseDone = free
+		byLane[u.Lane] = u
 	}
-	return nil
+	var lane Lane
+	var free, news bool
+	tag, err := pgx.ForEachRow(rows, []any{&lane, &free, &news}, func() error {
+		byLane[lane].Released, byLane[lane].News = free, news
+		return nil
+	})
+	if err == nil && tag.RowsAffected() != int64(n) {
+		return ErrLeaseLost
+	}
+	return err
 }
 
 func orNull(t time.Time) *time.Time {

@@ -9,17 +9,16 @@ import (
 )
 
 // Register makes this process a worker: it gets a token, and a lease that lasts
-// until Renew is late.
-func (s *Store) Register(ctx context.Context, name string, lease time.Duration) (Token, error) {
+// until Renew is late. low is the delivery id to begin Renew with.
+func (s *Store) Register(ctx context.Context, name string, lease time.Duration) (token Token, low int64, err error) {
 	const sql = `
 		INSERT INTO outbox.workers (name, lease_until, low_delivery)
 		VALUES ($1, now() + $2, (SELECT coalesce(max(id), 0) + 1 FROM outbox.deliveries))
-		RETURNING token`
-	var token Token
-	if err := s.pool.QueryRow(ctx, sql, name, lease).Scan(&token); err != nil {
-		return 0, fmt.Errorf("registering the worker: %w", err)
+		RETURNING token, low_delivery`
+	if err := s.pool.QueryRow(ctx, sql, name, lease).Scan(&token, &low); err != nil {
+		return 0, 0, fmt.Errorf("registering the worker: %w", err)
 	}
-	return token, nil
+	return token, low, nil
 }
 
 // Peers says how many workers are alive, and which of them this one is.
@@ -28,28 +27,38 @@ type Peers struct {
 	Rank  int // 0 is the eldest
 }
 
+// Renewed is what a worker learns when it renews its lease.
+type Renewed struct {
+	Peers
+	Low int64 // where recovery would begin to look
+}
+
 // Renew extends the worker's lease and tells how many workers share the limits.
-// low is a delivery id below which this worker holds nothing live. It returns
-// ErrLeaseLost where another worker has recovered what this one held; a lease
-// that ran out unnoticed is simply renewed.
-func (s *Store) Renew(ctx context.Context, token Token, lease time.Duration, low int64) (Peers, error) {
+// low is a delivery id below which this worker holds nothing live; it replaces
+// known, the one that the last Renew returned, unless a claim has lowered it
+// meanwhile. It returns ErrLeaseLost where another worker has recovered what this
+// one held; a lease that ran out unnoticed is simply renewed.
+func (s *Store) Renew(ctx context.Context, token Token, lease time.Duration, known, low int64) (Renewed, error) {
 	const sql = `
 		WITH renewed AS (
-			UPDATE outbox.workers SET lease_until = now() + $2, low_delivery = $3
+			UPDATE outbox.workers SET lease_until = now() + $2,
+				low_delivery = CASE WHEN low_delivery = $3 THEN $4 ELSE low_delivery END
 			WHERE token = $1 AND ended_at IS NULL
-			RETURNING token)
-		SELECT (SELECT count(*) FROM renewed),
+			RETURNING low_delivery)
+		SELECT coalesce((SELECT low_delivery FROM renewed), -1),
 		       count(*) FILTER (WHERE w.token <> $1),
 		       count(*) FILTER (WHERE w.token < $1)
 		FROM outbox.workers w WHERE w.ended_at IS NULL AND w.lease_until > now()`
-	var renewed, others, elder int
-	if err := s.pool.QueryRow(ctx, sql, token, lease, low).Scan(&renewed, &others, &elder); err != nil {
-		return Peers{}, fmt.Errorf("renewing the worker's lease: %w", err)
+	var r Renewed
+	var others int
+	if err := s.pool.QueryRow(ctx, sql, token, lease, known, low).Scan(&r.Low, &others, &r.Rank); err != nil {
+		return Renewed{}, fmt.Errorf("renewing the worker's lease: %w", err)
 	}
-	if renewed == 0 {
-		return Peers{}, ErrLeaseLost
+	if r.Low < 0 {
+		return Renewed{}, ErrLeaseLost
 	}
-	return Peers{Count: others + 1, Rank: elder}, nil
+	r.Count = others + 1
+	return r, nil
 }
 
 // End gives up the token: whatever the worker still holds is recovered at once.

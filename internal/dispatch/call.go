@@ -1,0 +1,286 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"syncworker/internal/event"
+	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
+)
+
+// act does what a lane's step says, and what may follow at once, in one slot.
+func (h *hand) act(a *account, l *lane, step Step) {
+	defer h.acts.Done()
+	intended := false
+	for step.Act != nil {
+		step = h.do(a, l, step, intended)
+		intended = true
+	}
+}
+
+// do performs one action and settles it. The step that it returns has its intent
+// committed.
+func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
+	w := step.Act
+	switch step.Action {
+	case LookAtRefund:
+		return h.lookAtRefund(a, l, w)
+	case Find:
+		return h.find(a, l, w)
+	}
+	call, fail := h.prepare(a, l, w)
+	switch {
+	case fail != nil && fail.Class == "":
+		return h.postpone(a, l, w)
+	case fail != nil:
+		return h.settlePush(a, l, w, *fail, "member", w.Calls)
+	}
+	if !intended && !h.intend(a, l, w) {
+		return Step{}
+	}
+	w.Calls++
+	w.State = outbox.Inflight
+	if w.FirstSentAt.IsZero() {
+		w.FirstSentAt = h.now()
+	}
+	call.FirstSentAt = w.FirstSentAt
+	return h.settlePush(a, l, w, a.Vendor.Push(context.Background(), call), "push", w.Calls)
+}
+
+// prepare fills in what the vendor needs and the event lacks. fail is what the
+// push ends in where that can't be done; its class is empty where our own
+// database didn't answer.
+func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, fail *vendors.Result) {
+	h.mu.Lock()
+	member := knownMember(l, w)
+	h.mu.Unlock()
+	call = vendors.Call{
+		Event: w.Event, Member: member, Key: w.VendorKey, FirstSentAt: w.FirstSentAt,
+		MaySend: func() error { return h.mayCall(a.Policy.Timeout) },
+	}
+	op, _ := a.ops(w.Type)
+	if !op.NeedsMember || member != "" {
+		return call, nil
+	}
+	named := w.Event.Member
+	if len(named.Identities) == 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), a.Policy.Timeout)
+		defer cancel()
+		var err error
+		if named, err = h.store.MemberOfOrder(ctx, w.Event.Tenant, w.Event.OrderNo); err != nil {
+			h.log.Warn().Err(err).Int64("delivery", w.ID).Msg("filling in the member")
+			return call, &vendors.Result{}
+		}
+	}
+	if call.Member = named.MembershipID; call.Member != "" {
+		return call, nil
+	}
+	if len(named.Identities) == 0 || a.members == nil {
+		return call, &vendors.Result{
+			Class: vendors.NotSent, Hold: MemberNotFound, StartedAt: h.now(),
+			Message: "neither this event nor its order's create names a member",
+		}
+	}
+	id, r := a.members.FindMember(context.Background(), named)
+	if id == "" {
+		if r.Class == vendors.Refused {
+			r.Hold = MemberNotFound
+		}
+		if r.Class != vendors.Throttled && r.Class != vendors.Denied {
+			// Whatever became of the read, nothing of the write has left.
+			r.Class = vendors.NotSent
+		}
+		return call, &r
+	}
+	call.Member = id
+	return call, nil
+}
+
+// intend commits the intent and reports whether the call may be made.
+func (h *hand) intend(a *account, l *lane, w *outbox.Work) bool {
+	type answer struct {
+		gone bool
+		err  error
+	}
+	answers := make(chan answer, 1)
+	h.commit.entries <- &entry{
+		intent: &outbox.Intent{ID: w.ID, WasCalls: w.Calls, SentAt: h.now()},
+		done: func(gone []int64, err error) {
+			answers <- answer{gone: contains(gone, w.ID), err: err}
+		},
+	}
+	got := <-answers
+	if got.err == nil && !got.gone {
+		return true
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a.gate.used--
+	l.busy = false
+	if got.gone {
+		h.drop(a, l, w)
+		h.consider(a, l)
+	}
+	h.pumpLocked(a)
+	return false
+}
+
+// settlePush writes down what a push has come to.
+func (h *hand) settlePush(a *account, l *lane, w *outbox.Work, r vendors.Result, action string, was int) Step {
+	return h.settle(a, l, w, r, action, was, func(s Situation, d outbox.Delivery) outbox.Delivery {
+		if w.Type == event.OrderCreated && r.Receipt.Member != "" {
+			l.Member = r.Receipt.Member
+		}
+		return s.AfterPush(d, w, r)
+	})
+}
+
+// find reads whether the effect exists.
+func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
+	call, fail := h.prepare(a, l, w)
+	if fail != nil && fail.Class == "" {
+		return h.postpone(a, l, w)
+	}
+	var f vendors.Finding
+	switch {
+	case fail != nil:
+		f = vendors.Finding{Found: vendors.Unavailable, Result: *fail}
+	case a.finder == nil:
+		f = vendors.Finding{Found: vendors.Unavailable}
+	default:
+		f = a.finder.Find(context.Background(), call)
+	}
+	return h.settle(a, l, w, f.Result, string(Find), w.Calls, func(s Situation, d outbox.Delivery) outbox.Delivery {
+		return s.AfterFind(d, w, f)
+	})
+}
+
+// settle decides what follows from an answer, and commits it. was is the number
+// of calls that the delivery's row has.
+func (h *hand) settle(a *account, l *lane, w *outbox.Work, r vendors.Result, action string, was int,
+	decide func(Situation, outbox.Delivery) outbox.Delivery,
+) Step {
+	op, _ := a.ops(w.Type)
+	h.mu.Lock()
+	s := Situation{
+		Operation: op, Policy: a.Policy, Outage: h.answered(a, r), Now: h.now(), Jitter: h.jitter(),
+	}
+	before := w.Delivery
+	if before.State == outbox.Waiting {
+		before.State = outbox.Pending
+	}
+	after := decide(s, before)
+	if action != "push" {
+		after.Calls++
+	}
+	attempt := attemptOf(w, r, action, after.Calls)
+	a.gate.used--
+	e, put, next := h.settled(a, l, w, &outbox.Settle{Delivery: after, WasCalls: was, Attempt: attempt})
+	h.logAttempt(w, r, action, attempt)
+	h.metrics.attempt(a.Name, w.Type, action, r)
+	h.mu.Unlock()
+
+	committed := make(chan struct{})
+	e.done = func(gone []int64, err error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		defer close(committed)
+		h.wasSettled(a, l, e, put, &next, gone, err)
+	}
+	h.commit.entries <- e
+	<-committed
+	return next
+}
+
+// wasSettled takes over that an entry is written. next loses its act where its
+// intent was not. The lock is held.
+func (h *hand) wasSettled(a *account, l *lane, e *entry, put []*outbox.Work, next *Step, gone []int64, err error) {
+	if next.Act != nil && (err != nil || contains(gone, next.Act.ID)) {
+		if err == nil {
+			put = append(put, next.Act)
+		}
+		*next = Step{}
+		a.gate.used--
+	}
+	if e.lane != nil && e.lane.Release {
+		h.wasPutDown(a, l, e, put, err)
+		h.pumpLocked(a)
+		return
+	}
+	if err != nil {
+		l.busy = false
+		return
+	}
+	h.drop(a, l, put...)
+	for _, s := range e.settles {
+		h.metrics.settled(a.Name, s.State)
+	}
+	if next.Act == nil {
+		l.busy = false
+		h.consider(a, l)
+		h.pumpLocked(a)
+	}
+}
+
+// lookAtRefund reads what has become of the refund that a refund_deleted names.
+func (h *hand) lookAtRefund(a *account, l *lane, w *outbox.Work) Step {
+	ctx, cancel := context.WithTimeout(context.Background(), a.Policy.Timeout)
+	defer cancel()
+	state, err := h.store.StateOfRefund(ctx, a.Name, w.Event.Tenant, w.Event.OrderNo, w.Event.UUID)
+	if err != nil {
+		h.log.Warn().Err(err).Int64("delivery", w.ID).Msg("looking at the refund that is to be taken back")
+		return h.postpone(a, l, w)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l.Refunds == nil {
+		l.Refunds = map[string]outbox.State{}
+	}
+	l.Refunds[w.Event.UUID] = state
+	h.leave(a, l)
+	return Step{}
+}
+
+// postpone tries again in a moment, since our own database didn't answer.
+func (h *hand) postpone(a *account, l *lane, w *outbox.Work) Step {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w.NextAttemptAt = h.now().Add(time.Second)
+	h.leave(a, l)
+	return Step{}
+}
+
+// leave gives the slot of an action back. The lock is held.
+func (h *hand) leave(a *account, l *lane) {
+	a.gate.used--
+	l.busy = false
+	h.consider(a, l)
+	h.pumpLocked(a)
+}
+
+func contains(ids []int64, id int64) bool {
+	for _, x := range ids {
+		if x == id {
+			return true
+		}
+	}
+	return false
+}
+
+func attemptOf(w *outbox.Work, r vendors.Result, action string, number int) *outbox.Attempt {
+	if r.StartedAt.IsZero() && r.Class == "" {
+		return nil
+	}
+	attempt := &outbox.Attempt{
+		Number: number, StartedAt: r.StartedAt, Duration: r.Duration, Action: action, Class: string(r.Class),
+		Status: r.Status, Method: r.Method, Path: r.Path, Code: r.Code, Message: r.Message,
+		Request: r.Request, Reply: r.Reply,
+	}
+	if string(r.Request) == string(w.Event.Data) {
+		attempt.Request = nil
+	} else if attempt.Request == nil {
+		attempt.Request = []byte{}
+	}
+	return attempt
+}

@@ -1,0 +1,127 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"syncworker/internal/outbox"
+)
+
+// commitLimit is how many entries one transaction takes at most. It takes what
+// has come meanwhile and never waits for more.
+const commitLimit = 500
+
+// entry is what one lane has to write. At most one entry of a lane is under way.
+type entry struct {
+	settles []*outbox.Settle
+	intent  *outbox.Intent
+	lane    *outbox.LaneUpdate
+	// done is called once with what became of it: err is nil or ErrLeaseLost;
+	// gone are deliveries that a person has cancelled meanwhile.
+	done func(gone []int64, err error)
+}
+
+// committer writes the entries of all lanes in few transactions. While the
+// database is away it keeps them: an answer that a vendor gave is written down
+// whatever happens to the context of its call.
+type committer struct {
+	store   *outbox.Store
+	token   outbox.Token
+	log     zerolog.Logger
+	entries chan *entry
+	lost    chan error
+	ctx     context.Context
+	abandon context.CancelFunc
+	once    sync.Once
+	number  int64
+	// unrecorded are settles that could not be written under the token. It is
+	// read after run has returned.
+	unrecorded []*outbox.Settle
+}
+
+func newCommitter(store *outbox.Store, token outbox.Token, log zerolog.Logger) *committer {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &committer{
+		store: store, token: token, log: log, ctx: ctx, abandon: cancel,
+		entries: make(chan *entry, commitLimit), lost: make(chan error, 1),
+	}
+}
+
+// close ends run once everything has been written.
+func (c *committer) close() { c.once.Do(func() { close(c.entries) }) }
+
+func (c *committer) run() {
+	defer c.abandon()
+	var failed error
+	for first := range c.entries {
+		batch := []*entry{first}
+	gather:
+		for len(batch) < commitLimit {
+			select {
+			case e, ok := <-c.entries:
+				if !ok {
+					break gather
+				}
+				batch = append(batch, e)
+			default:
+				break gather
+			}
+		}
+		var gone []int64
+		if failed == nil {
+			gone, failed = c.write(batch)
+			if failed != nil {
+				c.lost <- failed
+			}
+		}
+		for _, e := range batch {
+			if failed != nil {
+				c.keep(e)
+			}
+			e.done(gone, failed)
+		}
+	}
+}
+
+// write commits the batch, again and again while the database is away.
+func (c *committer) write(batch []*entry) ([]int64, error) {
+	c.number++
+	commit := outbox.Commit{Number: c.number}
+	for _, e := range batch {
+		commit.Settles = append(commit.Settles, e.settles...)
+		if e.intent != nil {
+			commit.Intents = append(commit.Intents, e.intent)
+		}
+		if e.lane != nil {
+			commit.Lanes = append(commit.Lanes, e.lane)
+		}
+	}
+	for try := 0; ; try++ {
+		gone, err := c.store.Commit(c.ctx, c.token, commit)
+		switch {
+		case err == nil, errors.Is(err, outbox.ErrLeaseLost):
+			return gone, err
+		case c.ctx.Err() != nil:
+			return nil, outbox.ErrLeaseLost
+		case try == 0 || try%50 == 0:
+			c.log.Warn().Err(err).Int("entries", len(batch)).Msg("writing answers down; trying again until it works")
+		}
+		select {
+		case <-c.ctx.Done():
+		case <-time.After(min(time.Duration(try+1)*10*time.Millisecond, time.Second)):
+		}
+	}
+}
+
+// keep holds on to answers that could not be written under the token.
+func (c *committer) keep(e *entry) {
+	for _, s := range e.settles {
+		if s.Attempt != nil {
+			c.unrecorded = append(c.unrecorded, s)
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package dispatch
+
+import (
+	"fmt"
+	"time"
+
+	"syncworker/internal/event"
+	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
+)
+
+// Situation is what a decision stands on, beside the answer itself.
+type Situation struct {
+	Operation vendors.Operation
+	Policy    Policy
+	// Outage: the account's circuit is open, so that this call costs no attempt.
+	Outage bool
+	Now    time.Time
+	Jitter float64 // uniform in [0, 1)
+}
+
+// AfterPush returns the delivery as it is after a push that ended in r. d is the
+// delivery as it was when the intent was committed.
+func (s Situation) AfterPush(d outbox.Delivery, w *outbox.Work, r vendors.Result) outbox.Delivery {
+	switch r.Class {
+	case vendors.Applied:
+		return s.applied(d, w, r.Receipt)
+	case vendors.AlreadyApplied:
+		return s.alreadyApplied(d, r.Receipt)
+	case vendors.Refused:
+		return s.refused(d, r)
+	case vendors.Throttled:
+		wait := r.RetryAfter
+		if wait <= 0 {
+			wait = s.Policy.Retry.Backoff(d.Attempts+1, s.Jitter)
+		}
+		return s.again(d, ThrottledBy, wait)
+	case vendors.Denied:
+		return s.again(d, DeniedBy, s.Policy.Retry.Backoff(d.Attempts+1, s.Jitter))
+	case vendors.NotSent:
+		if r.Hold != "" && !d.Ambiguous {
+			return s.hold(d, r.Hold)
+		}
+		return s.retry(d, NotReached)
+	default:
+		return s.unclear(d)
+	}
+}
+
+// applied: the reply echoes what was asked. A key that may have reached the
+// vendor before can be echoed without having had an effect.
+func (s Situation) applied(d outbox.Delivery, w *outbox.Work, receipt vendors.Receipt) outbox.Delivery {
+	d.VendorRef = receipt.Ref
+	switch {
+	case d.KeyUsed && !s.Operation.EchoProves:
+		d.Ambiguous, d.EverAmbiguous = true, true
+		return s.find(d, EchoUnproven)
+	case s.Operation.AmountByRead && w.Event.DecrToZero && s.Operation.Findable:
+		return s.find(d, AmountUnread)
+	}
+	if w.Type.Point() && !(s.Operation.AmountByRead && w.Event.DecrToZero) {
+		points := w.Event.Points
+		d.PointsApplied = &points
+	}
+	return s.delivered(d, receipt)
+}
+
+func (s Situation) alreadyApplied(d outbox.Delivery, receipt vendors.Receipt) outbox.Delivery {
+	d.Duplicate = true
+	if d.Ambiguous && s.Operation.DuplicateProves {
+		return s.delivered(d, receipt)
+	}
+	d.Ambiguous, d.EverAmbiguous, d.KeyUsed = true, true, true
+	return s.find(d, DuplicateReported)
+}
+
+// refused: a definite business error. After an unclear answer it proves nothing:
+// a decrement that emptied the balance itself is refused when it is repeated.
+func (s Situation) refused(d outbox.Delivery, r vendors.Result) outbox.Delivery {
+	if !s.Outage {
+		d.Attempts++
+	}
+	if d.Ambiguous {
+		switch {
+		case s.Operation.Findable && r.Early:
+			return s.find(d, EarlyAfterUnclear)
+		case s.Operation.Findable:
+			return s.find(d, RefusedAfterUnclear)
+		case d.Type == event.OrderUpdated && mayRepeat(s.Operation, &d, s.Now) && !s.Policy.Retry.gaveUp(&d, s.Now):
+			return s.again(d, RepeatAgain, s.Policy.Retry.Backoff(d.Attempts, s.Jitter))
+		}
+		return s.hold(d, RefusedAfterUnclear)
+	}
+	d.KeyUsed = true
+	if r.Hold != "" {
+		return s.hold(d, r.Hold)
+	}
+	if r.Early && s.Now.Before(d.ReceivedAt.Add(s.Policy.EarlyGrace)) {
+		return s.again(d, Early, min(s.Policy.Retry.Backoff(d.Attempts, s.Jitter), s.Policy.EarlyGrace/4))
+	}
+	return s.dead(d, Refused)
+}
+
+// unclear: bytes were sent and no answer says what became of them.
+func (s Situation) unclear(d outbox.Delivery) outbox.Delivery {
+	d.Ambiguous, d.EverAmbiguous, d.KeyUsed = true, true, true
+	d.QuietUntil = s.Now.Add(s.Policy.QuietPeriod)
+	if !s.Outage {
+		d.Attempts++
+	}
+	wait := s.Policy.Retry.Backoff(max(d.Attempts, 1), s.Jitter)
+	if mayRepeat(s.Operation, &d, s.Now.Add(wait)) && !s.Policy.Retry.gaveUp(&d, s.Now) {
+		return s.again(d, NoAnswer, wait)
+	}
+	return s.find(d, NoAnswer)
+}
+
+// AfterFind returns the delivery after a read of whether its effect exists.
+func (s Situation) AfterFind(d outbox.Delivery, w *outbox.Work, f vendors.Finding) outbox.Delivery {
+	switch f.Found {
+	case vendors.Present:
+		if f.Result.Receipt.Points != nil {
+			d.PointsApplied = f.Result.Receipt.Points
+		} else if w.Type.Point() && !w.Event.DecrToZero {
+			points := w.Event.Points
+			d.PointsApplied = &points
+		}
+		return s.delivered(d, f.Result.Receipt)
+	case vendors.Unclear:
+		return s.hold(d, Mismatch)
+	case vendors.Absent:
+		return s.absent(d, w)
+	}
+	if s.Now.Sub(d.ReceivedAt) >= s.Operation.FindWindow && s.Operation.FindWindow > 0 {
+		return s.hold(d, ReadWindowPassed)
+	}
+	// Reading again costs nothing but patience; the reason to read stays.
+	return readAgain(d, s.Now.Add(max(f.Result.RetryAfter, s.Policy.Retry.Backoff(max(d.Calls, 1), s.Jitter))))
+}
+
+func readAgain(d outbox.Delivery, at time.Time) outbox.Delivery {
+	d.State, d.NextAttemptAt = outbox.Unknown, at
+	if d.Reason == "" {
+		d.Reason = NoAnswer
+	}
+	return d
+}
+
+// absent: the vendor has no trace of it, now.
+func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
+	if d.QuietUntil.IsZero() {
+		d.QuietUntil = s.Now.Add(s.Policy.Timeout + s.Policy.QuietPeriod)
+	}
+	if s.Now.Before(d.QuietUntil) {
+		return readAgain(d, d.QuietUntil)
+	}
+	sent := d.FirstSentAt
+	if sent.IsZero() {
+		sent = d.ReceivedAt
+	}
+	if s.Operation.FindWindow > 0 && s.Now.Sub(sent) >= s.Operation.FindWindow {
+		return s.hold(d, ReadWindowPassed)
+	}
+	reason := d.Reason
+	if reason == AmountUnread {
+		return s.hold(d, AmountUnread)
+	}
+	d.Ambiguous, d.QuietUntil = false, time.Time{}
+	switch reason {
+	case RefusedAfterUnclear:
+		return s.dead(d, Refused)
+	case EarlyAfterUnclear:
+		if !s.Now.Before(d.ReceivedAt.Add(s.Policy.EarlyGrace)) {
+			return s.dead(d, Refused)
+		}
+		return s.freshKey(d, w)
+	case EchoUnproven, DuplicateReported:
+		if d.VendorKey == "" {
+			// The vendor says that it has an order that it doesn't show.
+			d.Ambiguous = true
+			return s.hold(d, Mismatch)
+		}
+		return s.freshKey(d, w)
+	}
+	d.FirstSentAt = time.Time{}
+	return s.again(d, ProvenGone, 0)
+}
+
+func (s Situation) freshKey(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
+	d.FirstSentAt, d.KeyUsed = time.Time{}, false
+	if d.VendorKey == "" {
+		return s.again(d, ProvenGone, 0)
+	}
+	d.VendorKey = NextKey(w)
+	return s.again(d, KeySpent, 0)
+}
+
+// find makes the delivery unknown, to be read at once; where no read can tell,
+// a person decides.
+func (s Situation) find(d outbox.Delivery, reason string) outbox.Delivery {
+	if !s.Operation.Findable {
+		if reason == NoAnswer {
+			reason = Unclear
+		}
+		return s.hold(d, reason)
+	}
+	d.State, d.Reason, d.NextAttemptAt = outbox.Unknown, reason, s.Now
+	if reason == NoAnswer {
+		d.NextAttemptAt = s.Now.Add(min(s.Policy.Retry.Initial, s.Policy.QuietPeriod))
+	}
+	if d.QuietUntil.IsZero() || reason != NoAnswer {
+		d.QuietUntil = s.Now.Add(s.Policy.QuietPeriod)
+	}
+	return d
+}
+
+func (s Situation) retry(d outbox.Delivery, reason string) outbox.Delivery {
+	if !s.Outage {
+		d.Attempts++
+	}
+	if s.Policy.Retry.gaveUp(&d, s.Now) {
+		if d.Ambiguous {
+			return s.hold(d, GaveUp)
+		}
+		return s.dead(d, GaveUp)
+	}
+	return s.again(d, reason, s.Policy.Retry.Backoff(max(d.Attempts, 1), s.Jitter))
+}
+
+func (s Situation) again(d outbox.Delivery, reason string, wait time.Duration) outbox.Delivery {
+	d.State, d.Reason, d.NextAttemptAt = outbox.Pending, reason, s.Now.Add(wait)
+	return d
+}
+
+func (s Situation) hold(d outbox.Delivery, reason string) outbox.Delivery {
+	d.State, d.Reason, d.NextAttemptAt = outbox.Held, reason, time.Time{}
+	return d
+}
+
+func (s Situation) dead(d outbox.Delivery, reason string) outbox.Delivery {
+	d.State, d.Reason, d.NextAttemptAt = outbox.Dead, reason, time.Time{}
+	return d
+}
+
+func (s Situation) delivered(d outbox.Delivery, receipt vendors.Receipt) outbox.Delivery {
+	d.State, d.Reason, d.NextAttemptAt = outbox.Delivered, "", time.Time{}
+	d.Ambiguous = false
+	if receipt.Ref != "" {
+		d.VendorRef = receipt.Ref
+	}
+	return d
+}
+
+// NextKey returns the vendor key that follows one which the vendor has used up:
+// the event's own uuid, the delivery and the number of its last call. No other
+// event's uuid looks like that by accident.
+func NextKey(w *outbox.Work) string {
+	return fmt.Sprintf("%s~%d.%d", w.Event.UUID, w.ID, w.Calls)
+}

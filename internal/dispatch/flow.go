@@ -1,0 +1,270 @@
+package dispatch
+
+import (
+	"slices"
+	"time"
+
+	"syncworker/internal/event"
+	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
+)
+
+// consider decides what a lane does next: it waits for the gate with an action,
+// or is put down. The lock is held.
+func (h *hand) consider(a *account, l *lane) {
+	if l.busy || l.queued || h.lanes[l.LaneState.Lane] != l {
+		return
+	}
+	if l.stale {
+		l.busy = true
+		h.acts.Add(1)
+		go h.reload(a, l)
+		return
+	}
+	step := Plan(&l.Lane, a.ops, a.Policy, h.now())
+	if step.Act == nil {
+		h.putDown(a, l, step.Rest)
+		return
+	}
+	l.queued = true
+	a.ready = append(a.ready, l)
+	h.pumpLocked(a)
+}
+
+func (h *hand) pump(a *account) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pumpLocked(a)
+}
+
+// pumpLocked lets as many lanes act as the gate admits. The lock is held.
+func (h *hand) pumpLocked(a *account) {
+	for len(a.ready) > 0 && !h.draining {
+		now := h.now()
+		v := a.gate.admit(now)
+		if !v.ok {
+			h.waitForGate(a, v)
+			return
+		}
+		l := a.ready[0]
+		a.ready[0] = nil
+		a.ready = a.ready[1:]
+		l.queued = false
+		step := Plan(&l.Lane, a.ops, a.Policy, now)
+		if step.Act == nil {
+			a.gate.used--
+			h.putDown(a, l, step.Rest)
+			continue
+		}
+		l.busy = true
+		h.acts.Add(1)
+		go h.act(a, l, step)
+	}
+}
+
+func (h *hand) waitForGate(a *account, v verdict) {
+	switch {
+	case v.probe:
+		a.gate.asking = true
+		h.acts.Add(1)
+		go h.askForProbe(a)
+	case v.wait > 0:
+		a.timer.Reset(v.wait)
+	}
+}
+
+// putDown writes a lane's deliveries as they rest and lets go of the lane. The
+// lock is held.
+func (h *hand) putDown(a *account, l *lane, rest []outbox.Delivery) {
+	if l.More && len(rest) == 0 {
+		l.stale = true
+		h.consider(a, l)
+		return
+	}
+	if h.draining {
+		return // what is held is recovered when the token is given back
+	}
+	l.busy = true
+	h.acts.Add(1)
+	e := &entry{lane: &outbox.LaneUpdate{Lane: l.LaneState.Lane, Epoch: l.Epoch}}
+	h.rest(l, e, rest, nil)
+	put := slices.Clone(l.Work)
+	e.done = func(gone []int64, err error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		defer h.acts.Done()
+		h.wasPutDown(a, l, e, put, err)
+	}
+	h.commit.entries <- e
+}
+
+// rest adds to an entry that these deliveries rest as they are here, and that
+// the lane is let go. with is the settle of the one that an action was about.
+func (h *hand) rest(l *lane, e *entry, rest []outbox.Delivery, with *outbox.Settle) {
+	e.lane.Release, e.lane.Handed = true, l.handed
+	now := h.now()
+	for _, d := range rest {
+		s := &outbox.Settle{Delivery: d, WasCalls: d.Calls, Rest: !d.State.Final()}
+		if with != nil && d.ID == with.ID {
+			s.WasCalls, s.Attempt = with.WasCalls, with.Attempt
+		}
+		if s.Rest {
+			e.lane.PutDown = true
+			if !d.NextAttemptAt.IsZero() && !d.NextAttemptAt.After(now) {
+				s.NextAttemptAt = now.Add(time.Second)
+			}
+		}
+		e.settles = append(e.settles, s)
+	}
+}
+
+// wasPutDown takes out of the hand what now rests, and the lane with it unless
+// something has come that it has to look at first. The lock is held.
+func (h *hand) wasPutDown(a *account, l *lane, e *entry, put []*outbox.Work, err error) {
+	l.busy = false
+	if err != nil {
+		return
+	}
+	h.drop(a, l, put...)
+	for _, s := range e.settles {
+		h.metrics.settled(a.Name, s.State)
+	}
+	switch {
+	case e.lane.Released:
+		if h.lanes[l.LaneState.Lane] == l {
+			delete(h.lanes, l.LaneState.Lane)
+		}
+	case e.lane.News || e.lane.PutDown:
+		l.stale = true
+		h.consider(a, l)
+	case len(l.Work) > 0:
+		h.consider(a, l)
+	default:
+		// A delivery that was handed over is on its way into this hand.
+		h.suspect = true
+	}
+}
+
+// drop takes deliveries out of the hand. The lock is held.
+func (h *hand) drop(a *account, l *lane, work ...*outbox.Work) {
+	before := len(l.Work)
+	l.Work = slices.DeleteFunc(l.Work, func(w *outbox.Work) bool { return slices.Contains(work, w) })
+	a.live -= before - len(l.Work)
+	h.metrics.inHand(a.Name, a.live)
+}
+
+// settled takes over what an action has come to, and says what to write: the
+// delivery, what the lane learns, and, where nothing more can be done about the
+// lane now, that it is put down. Where the next call of the lane may go at once
+// its intent travels along, and that step is returned. The lock is held.
+func (h *hand) settled(a *account, l *lane, w *outbox.Work, s *outbox.Settle) (e *entry, put []*outbox.Work, next Step) {
+	e = &entry{settles: []*outbox.Settle{s}}
+	w.Delivery = s.Delivery
+	learned := outbox.Facts(&w.Delivery)
+	learned.Epoch = l.Epoch
+	if w.Type == event.OrderCreated && w.State == outbox.Delivered {
+		learned.Member = l.Member
+	}
+	if learned != (outbox.LaneUpdate{Lane: learned.Lane, Epoch: learned.Epoch}) {
+		l.learn(learned)
+		e.lane = &learned
+	}
+	if w.Type == event.PointIncremented && w.State == outbox.Delivered {
+		l.hurry(h.now())
+	}
+	if w.State.Final() {
+		put = append(put, w)
+	}
+	rest := Lane{LaneState: l.LaneState, Refunds: l.Refunds, Work: slices.DeleteFunc(slices.Clone(l.Work),
+		func(x *outbox.Work) bool { return x == w && w.State.Final() })}
+	step := Plan(&rest, a.ops, a.Policy, h.now())
+	switch {
+	case step.Act == nil && (len(step.Rest) > 0 || !l.More) && !h.draining:
+		if e.lane == nil {
+			e.lane = &outbox.LaneUpdate{Lane: l.LaneState.Lane, Epoch: l.Epoch}
+		}
+		if !w.State.Final() {
+			e.settles = nil
+		}
+		h.rest(l, e, step.Rest, s)
+		put = slices.Clone(l.Work)
+	case step.Act != nil && step.Act != w && !w.State.Final() && w.State != outbox.Pending:
+		// The others of a member's lane go on without it.
+		s.Rest = true
+		if e.lane == nil {
+			e.lane = &outbox.LaneUpdate{Lane: l.LaneState.Lane, Epoch: l.Epoch}
+		}
+		e.lane.PutDown = true
+		put = append(put, w)
+	}
+	if step.Act != nil && step.Action == Push && h.goesOn(a, l, step.Act) {
+		next = step
+		e.intent = &outbox.Intent{ID: next.Act.ID, WasCalls: next.Act.Calls, SentAt: h.now()}
+	}
+	return e, put, next
+}
+
+// goesOn reports whether the lane's next call may follow at once in the slot of
+// the one that has just ended. The lock is held.
+func (h *hand) goesOn(a *account, l *lane, w *outbox.Work) bool {
+	op, ok := a.ops(w.Type)
+	if !ok || h.draining || op.NeedsMember && knownMember(l, w) == "" || len(a.ready) > 0 {
+		return false
+	}
+	return a.gate.admit(h.now()).ok
+}
+
+// learn takes over what a final delivery changes for the later ones.
+func (l *lane) learn(u outbox.LaneUpdate) {
+	if u.Created != "" {
+		l.Created = u.Created
+	}
+	if u.UpdatedTo.After(l.UpdatedTo) {
+		l.UpdatedTo = u.UpdatedTo
+	}
+	l.OpenRefunds = max(l.OpenRefunds+u.RefundsBy, 0)
+	l.Deleted = l.Deleted || u.Deleted
+}
+
+// hurry lets decrements that lacked points be tried again at once.
+func (l *lane) hurry(now time.Time) {
+	for _, w := range l.Work {
+		if w.State == outbox.Pending && w.Reason == Early {
+			w.NextAttemptAt = now
+		}
+	}
+}
+
+// knownMember returns the vendor's id of the member that a delivery is about,
+// where no look-up is needed.
+func knownMember(l *lane, w *outbox.Work) string {
+	if w.Event.Member.MembershipID != "" {
+		return w.Event.Member.MembershipID
+	}
+	return l.Member
+}
+
+// answered counts an answer at the gate and shares what follows from it. It
+// reports whether the account's circuit was open. The lock is held.
+func (h *hand) answered(a *account, r vendors.Result) (outage bool) {
+	outage = a.gate.open()
+	c := a.gate.heard(r)
+	if c == (change{}) {
+		return outage
+	}
+	now := h.now()
+	switch {
+	case c.open != "":
+		outage = true
+		a.gate.shared.OpenUntil, a.gate.shared.Cause = now.Add(h.config.Circuit.Probe), c.open
+	case c.close:
+		closed := a.gate.shared
+		closed.OpenUntil, closed.Opens, closed.Cause = time.Time{}, 0, ""
+		a.gate.sync(closed)
+	case c.throttle > 0:
+		a.gate.shared.ThrottledUntil = now.Add(c.throttle)
+	}
+	h.acts.Add(1)
+	go h.share(a, c)
+	return outage
+}

@@ -1,0 +1,188 @@
+package dispatch
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
+)
+
+// Limits are what an account allows all workers together.
+type Limits struct {
+	MaxInFlight int     // calls
+	Rate        float64 // calls a second; 0 is no limit
+}
+
+// Circuit says when an account's circuit opens and how long it stays open.
+type Circuit struct {
+	Probe, MaxProbe time.Duration // the first wait, which doubles up to the other
+}
+
+// How many of the last calls without an answer open the circuit: half of the
+// last circuitCalls, or all of the last circuitRow.
+const (
+	circuitCalls = 20
+	circuitRow   = 5
+)
+
+// Why a circuit is open.
+const (
+	CauseNoAnswer = "no_answer"
+	CauseDenied   = "denied"
+)
+
+// gate is this worker's share of an account's limits, and whether the account
+// may be called at all. It isn't safe for concurrent use: the dispatcher's lock
+// is around it.
+type gate struct {
+	limits  Limits
+	limiter *rate.Limiter
+
+	share int // calls in flight that are this worker's
+	used  int
+	ramp  int // after a pause, calls in flight grow from one; 0 is all of the share
+
+	lost   [circuitCalls]bool // ring of the last calls: true where no answer came
+	calls  int                // calls in the ring's history
+	shared outbox.Gate        // as last read or written
+	probe  bool               // this worker has the probe, and hasn't used it
+	asking bool               // it is asking for the probe
+}
+
+func newGate(limits Limits) *gate {
+	return &gate{limits: limits, limiter: rate.NewLimiter(rate.Inf, 1)}
+}
+
+// divide gives this worker its share of the limits among peers. A share of no
+// call at all means that the worker takes nothing of this account.
+func (g *gate) divide(p outbox.Peers) {
+	g.share = g.limits.MaxInFlight / p.Count
+	if p.Rank < g.limits.MaxInFlight%p.Count {
+		g.share++
+	}
+	if g.limits.Rate > 0 {
+		each := g.limits.Rate / float64(p.Count)
+		g.limiter.SetLimit(rate.Limit(each))
+		g.limiter.SetBurst(max(1, int(each/20)))
+	}
+}
+
+// Verdict of a gate on one more call.
+type verdict struct {
+	ok    bool
+	wait  time.Duration // where not ok: ask again after it; 0 is when something changes
+	probe bool          // the right to make the one call that probes has to be asked for
+}
+
+// admit decides about one more call, and counts it where it may go.
+func (g *gate) admit(now time.Time) verdict {
+	limit := g.share
+	if g.ramp > 0 {
+		limit = min(limit, g.ramp)
+	}
+	switch {
+	case !g.shared.PausedAt.IsZero(), g.used >= limit:
+		return verdict{}
+	case now.Before(g.shared.ThrottledUntil):
+		return verdict{wait: g.shared.ThrottledUntil.Sub(now)}
+	case g.open() && now.Before(g.shared.OpenUntil) && !g.probe:
+		return verdict{wait: g.shared.OpenUntil.Sub(now)}
+	case g.open() && !g.probe:
+		return verdict{probe: !g.asking && g.used == 0}
+	}
+	r := g.limiter.ReserveN(now, 1)
+	if wait := r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
+		return verdict{wait: wait}
+	}
+	g.probe = false
+	g.used++
+	return verdict{ok: true}
+}
+
+func (g *gate) open() bool { return !g.shared.OpenUntil.IsZero() }
+
+// blocked reports whether no call may go for reasons that outlast the moment.
+func (g *gate) blocked() bool { return g.open() || !g.shared.PausedAt.IsZero() || g.share == 0 }
+
+// change is what the workers have to share after a call.
+type change struct {
+	open     string // the circuit opens, for this cause
+	close    bool
+	throttle time.Duration
+}
+
+// heard counts an answer, or that none came, and says what follows for all.
+func (g *gate) heard(r vendors.Result) (c change) {
+	switch r.Class {
+	case vendors.Denied:
+		if !g.open() {
+			c.open = CauseDenied
+		}
+		return c
+	case vendors.Throttled:
+		g.ramp = 1
+		c.throttle = max(r.RetryAfter, time.Second)
+	case vendors.NotSent, vendors.Ambiguous:
+		if r.Hold != "" {
+			break
+		}
+		g.note(true)
+		if !g.open() && g.tripped() {
+			c.open = CauseNoAnswer
+		}
+		return c
+	}
+	g.note(false)
+	if g.open() {
+		c.close = true
+		return c
+	}
+	if c.throttle == 0 && g.ramp > 0 {
+		if g.ramp++; g.ramp > g.share {
+			g.ramp = 0
+		}
+	}
+	return c
+}
+
+func (g *gate) note(lost bool) {
+	g.lost[g.calls%circuitCalls] = lost
+	g.calls++
+}
+
+// tripped reports whether half of the last calls, or all of the last few, got no
+// answer.
+func (g *gate) tripped() bool {
+	lost, row := 0, 0
+	for i := 1; i <= min(g.calls, circuitCalls); i++ {
+		if g.lost[(g.calls-i)%circuitCalls] {
+			lost++
+			if row == i-1 {
+				row++
+			}
+		}
+	}
+	return row >= circuitRow || g.calls >= circuitCalls && lost >= circuitCalls/2
+}
+
+// sync takes over what the workers share. Once the circuit is closed again,
+// calls in flight grow from one.
+func (g *gate) sync(shared outbox.Gate) {
+	if g.open() && shared.OpenUntil.IsZero() {
+		g.ramp, g.calls = 1, 0
+	}
+	g.shared = shared
+}
+
+// ProbeAfter returns how long a circuit that has opened so often in a row stays
+// open before one call probes it.
+func (c Circuit) ProbeAfter(opens int) time.Duration {
+	wait := c.Probe
+	for i := 0; i < opens && wait < c.MaxProbe; i++ {
+		wait *= 2
+	}
+	return min(wait, c.MaxProbe)
+}

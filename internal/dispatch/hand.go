@@ -1,0 +1,232 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
+)
+
+// hand is what a worker holds under one token: lanes with their deliveries. A
+// lane is in the hand as long as there is something to do about it now; else it
+// is put down, and the database says when it is due.
+type hand struct {
+	*Worker
+	token  outbox.Token
+	log    zerolog.Logger
+	commit *committer
+
+	mu         sync.Mutex
+	accounts   map[string]*account
+	lanes      map[outbox.Lane]*lane
+	leaseUntil time.Time
+	low        int64 // as the database has it
+	maxID      int64 // the largest delivery id seen
+	entering   map[*int64]struct{}
+	claiming   int
+	suspect    bool // the database may know of deliveries in this hand that it doesn't
+	draining   bool
+
+	acts sync.WaitGroup // actions and commits under way
+	wake chan struct{}  // something may be due
+	lost chan error
+}
+
+// account is an account's part of the hand.
+type account struct {
+	Account
+	ops     Operations
+	finder  vendors.Finder
+	members vendors.MemberFinder
+	gate    *gate
+	ready   []*lane // that have something to do, waiting for the gate
+	live    int     // deliveries in hand
+	timer   *time.Timer
+}
+
+// lane is a lane in the hand.
+type lane struct {
+	Lane
+	handed int  // deliveries met as they were handed over
+	busy   bool // an action or a commit is under way
+	queued bool // in its account's ready list
+	stale  bool // something rests in it that has to be loaded first
+}
+
+// capacity is how many deliveries of one account a worker takes into its hands.
+func (a *account) capacity() int { return min(max(4*a.Limits.MaxInFlight, 1024), 8192) }
+
+func newHand(w *Worker, token outbox.Token, low int64, leaseUntil time.Time) *hand {
+	h := &hand{
+		Worker: w, token: token, low: low, maxID: low - 1, leaseUntil: leaseUntil,
+		log:      w.log.With().Int64("worker", int64(token)).Logger(),
+		accounts: map[string]*account{}, lanes: map[outbox.Lane]*lane{}, entering: map[*int64]struct{}{},
+		wake: make(chan struct{}, 1), lost: make(chan error, 1),
+	}
+	h.commit = newCommitter(w.store, token, h.log)
+	for _, a := range w.accounts {
+		acc := &account{Account: a, ops: a.operations(), gate: newGate(a.Limits)}
+		acc.finder, _ = a.Vendor.(vendors.Finder)
+		acc.members, _ = a.Vendor.(vendors.MemberFinder)
+		acc.timer = time.AfterFunc(time.Hour, func() { h.pump(acc) })
+		acc.timer.Stop()
+		h.accounts[a.Name] = acc
+	}
+	return h
+}
+
+// run works until the context ends, and then until what is under way is settled.
+func (h *hand) run(ctx context.Context) error {
+	committed := make(chan struct{})
+	go func() { defer close(committed); h.commit.run() }()
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var loops sync.WaitGroup
+	loops.Go(func() { h.renewLoop(background) })
+	loops.Go(func() { h.claimLoop(background) })
+	loops.Go(func() { h.recoverLoop(background) })
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-h.lost:
+	case err = <-h.commit.lost:
+	}
+	err = errors.Join(err, h.drain(ctx))
+	stop()
+	loops.Wait()
+	h.commit.close()
+	<-committed
+	for _, a := range h.accounts {
+		a.timer.Stop()
+	}
+	return errors.Join(err, h.end(ctx))
+}
+
+// drain lets nothing new begin and waits for what is under way.
+func (h *hand) drain(context.Context) error {
+	h.mu.Lock()
+	h.draining = true
+	h.mu.Unlock()
+	done := make(chan struct{})
+	go func() { h.acts.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(h.config.Drain):
+		h.commit.abandon()
+		<-done
+		return nil
+	}
+}
+
+// end gives the token back, so that others take over at once, and writes down as
+// late what could not be recorded under it.
+func (h *hand) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.config.Drain)
+	defer cancel()
+	if err := h.store.End(ctx, h.token); err != nil {
+		return fmt.Errorf("giving the token back: %w", err)
+	}
+	for _, s := range h.commit.unrecorded {
+		resolved, err := h.store.Late(ctx, h.token, s)
+		if err != nil {
+			return err
+		}
+		h.log.Warn().Int64("delivery", s.ID).Bool("resolved", resolved).Msg("recorded a late answer")
+	}
+	return nil
+}
+
+// mayCall reports whether the lease has more time left than a call may take.
+func (h *hand) mayCall(timeout time.Duration) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if left := h.leaseUntil.Sub(h.now()); left <= timeout {
+		return fmt.Errorf("the worker's lease has %s left", left.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// enqueue commits a batch and takes into the hand what was handed over.
+func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, error) {
+	h.mu.Lock()
+	for name, a := range h.accounts {
+		if !h.draining && !a.gate.blocked() && a.live < a.capacity() {
+			b.Accept = append(b.Accept, name)
+		}
+	}
+	floor := h.maxID + 1
+	h.entering[&floor] = struct{}{}
+	h.mu.Unlock()
+
+	out, err := h.store.Enqueue(ctx, h.token, b)
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.entering, &floor)
+	if err != nil {
+		h.suspect = true
+		return out, err
+	}
+	for i := range out.Handed {
+		h.take(&out.Handed[i])
+	}
+	if out.Rested {
+		h.wakeUp()
+	}
+	return out, nil
+}
+
+// take puts a delivery that was handed over into its lane. The lock is held.
+func (h *hand) take(handed *outbox.Handed) {
+	w := &handed.Work
+	h.maxID = max(h.maxID, w.ID)
+	a := h.accounts[w.Account]
+	l := h.lanes[handed.Lane.Lane]
+	if l == nil || l.Epoch != handed.Lane.Epoch {
+		l = &lane{Lane: Lane{LaneState: handed.Lane}}
+		h.lanes[l.LaneState.Lane] = l
+	}
+	for _, has := range l.Work {
+		if has.ID == w.ID {
+			return
+		}
+	}
+	l.handed++
+	l.Work = append(l.Work, w)
+	Sort(l.Work)
+	a.live++
+	h.metrics.inHand(a.Name, a.live)
+	h.consider(a, l)
+}
+
+func (h *hand) wakeUp() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// lowest returns a delivery id below which this hand holds nothing live. The
+// lock is held.
+func (h *hand) lowest() int64 {
+	if h.claiming > 0 {
+		return h.low
+	}
+	low := h.maxID + 1
+	for floor := range h.entering {
+		low = min(low, *floor)
+	}
+	for _, l := range h.lanes {
+		for _, w := range l.Work {
+			low = min(low, w.ID)
+		}
+	}
+	return low
+}

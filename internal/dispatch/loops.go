@@ -1,0 +1,273 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"syncworker/internal/outbox"
+)
+
+// renewLoop keeps the lease, and reads what the workers share.
+func (h *hand) renewLoop(ctx context.Context) {
+	tick := time.NewTicker(h.config.Lease / 10)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := h.renew(ctx)
+		if errors.Is(err, outbox.ErrLeaseLost) {
+			h.lost <- err
+			return
+		}
+		if err != nil && ctx.Err() == nil {
+			h.log.Warn().Err(err).Msg("keeping the lease")
+		}
+	}
+}
+
+// renew extends the lease from the moment of asking, and takes over what other
+// workers have found out about the accounts.
+func (h *hand) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, h.config.Lease/3)
+	defer cancel()
+	h.mu.Lock()
+	known, low, asked, suspect := h.low, h.lowest(), h.now(), h.suspect
+	h.mu.Unlock()
+	renewed, err := h.store.Renew(ctx, h.token, h.config.Lease, known, low)
+	if err != nil {
+		return err
+	}
+	gates, err := h.store.Gates(ctx)
+	if err != nil {
+		return err
+	}
+	if suspect {
+		if err := h.adopt(ctx); err != nil {
+			return err
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.low, h.leaseUntil = renewed.Low, asked.Add(h.config.Lease)
+	for _, a := range h.accounts {
+		a.gate.divide(renewed.Peers)
+		if !a.gate.probe && !a.gate.asking {
+			a.gate.sync(gates[a.Name])
+		}
+		h.metrics.gate(a.Name, a.gate)
+		h.pumpLocked(a)
+	}
+	return nil
+}
+
+// adopt takes into the hand what the database says that it holds.
+func (h *hand) adopt(ctx context.Context) error {
+	adopted, err := h.store.Adopt(ctx, h.token)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.entering) > 0 {
+		return nil // some of them may be on their way
+	}
+	h.suspect = false
+	for i := range adopted {
+		if h.accounts[adopted[i].Account] != nil {
+			h.take(&adopted[i])
+		}
+	}
+	return nil
+}
+
+// claimLoop takes lanes that are due: retries, backlogs, and what others left.
+func (h *hand) claimLoop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.wake:
+		case <-timer.C:
+		}
+		wait, err := h.claim(ctx)
+		if err != nil && ctx.Err() == nil {
+			h.log.Warn().Err(err).Msg("looking for lanes that are due")
+		}
+		timer.Reset(wait)
+	}
+}
+
+// claim takes what is due as far as there is room, and returns when to look again.
+func (h *hand) claim(ctx context.Context) (time.Duration, error) {
+	var names []string
+	h.mu.Lock()
+	for name, a := range h.accounts {
+		if !h.draining && !a.gate.blocked() && a.live <= a.capacity()/2 {
+			names = append(names, name)
+		}
+	}
+	h.mu.Unlock()
+	if len(names) == 0 {
+		return h.config.Poll, nil
+	}
+	next, err := h.store.NextDue(ctx, names)
+	if err != nil || next.IsZero() {
+		return h.config.Poll, err
+	}
+	if wait := next.Sub(h.now()); wait > 0 {
+		return min(wait, h.config.Poll), nil
+	}
+	again := h.config.Poll
+	for _, name := range names {
+		a := h.accounts[name]
+		limit := a.capacity() / 4
+		n, err := h.claimAccount(ctx, a, limit)
+		if err != nil {
+			return h.config.Poll, err
+		}
+		if n > 0 {
+			again = 0
+		}
+	}
+	return max(again, time.Millisecond), nil
+}
+
+func (h *hand) claimAccount(ctx context.Context, a *account, limit int) (int, error) {
+	h.mu.Lock()
+	h.claiming++
+	h.mu.Unlock()
+	loaded, err := h.store.Claim(ctx, h.token, a.Name, limit)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.claiming--
+	if err != nil {
+		h.suspect = true
+		return 0, err
+	}
+	for _, x := range loaded {
+		l := &lane{}
+		h.lanes[x.Lane] = l
+		h.fill(a, l, x)
+	}
+	return len(loaded), nil
+}
+
+// fill puts what was loaded into a lane. The lock is held.
+func (h *hand) fill(a *account, l *lane, x *outbox.Loaded) {
+	l.LaneState, l.More, l.stale, l.Refunds = x.LaneState, x.More, false, nil
+	for _, w := range x.Work {
+		h.maxID = max(h.maxID, w.ID)
+	}
+	l.Work = append(l.Work, x.Work...)
+	Sort(l.Work)
+	a.live += len(x.Work)
+	h.metrics.inHand(a.Name, a.live)
+	h.consider(a, l)
+}
+
+// reload takes what rests in a lane that the hand has.
+func (h *hand) reload(a *account, l *lane) {
+	defer h.acts.Done()
+	h.mu.Lock()
+	h.claiming++
+	h.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), h.config.Lease/3)
+	defer cancel()
+	x, err := h.store.Reload(ctx, h.token, l.LaneState.Lane)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.claiming--
+	l.busy = false
+	switch {
+	case errors.Is(err, outbox.ErrLeaseLost):
+		select {
+		case h.lost <- err:
+		default:
+		}
+	case err != nil:
+		h.log.Warn().Err(err).Msg("reloading a lane")
+		h.suspect = true
+		time.AfterFunc(time.Second, func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.consider(a, l)
+		})
+	default:
+		h.fill(a, l, x)
+	}
+}
+
+// recoverLoop takes over what dead workers have left.
+func (h *hand) recoverLoop(ctx context.Context) {
+	tick := time.NewTicker(max(h.config.Lease/6, time.Second))
+	defer tick.Stop()
+	for {
+		for {
+			n, found, err := h.store.Recover(ctx)
+			if err != nil && ctx.Err() == nil {
+				h.log.Warn().Err(err).Msg("looking for dead workers")
+			}
+			if err != nil || !found {
+				break
+			}
+			h.log.Warn().Int("deliveries", n).Msg("took over from a worker whose lease ran out")
+			h.wakeUp()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// askForProbe asks for the right to make the one call that probes an account.
+func (h *hand) askForProbe(a *account) {
+	defer h.acts.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), h.config.Lease/3)
+	defer cancel()
+	h.mu.Lock()
+	wait := h.config.Circuit.ProbeAfter(a.gate.shared.Opens)
+	h.mu.Unlock()
+	mine, err := h.store.TakeProbe(ctx, a.Name, wait)
+	if err != nil {
+		h.log.Warn().Err(err).Msg("asking for the probe")
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a.gate.asking, a.gate.probe = false, mine
+	a.gate.shared.OpenUntil = h.now().Add(wait)
+	if mine {
+		a.gate.shared.Opens++
+	}
+	h.pumpLocked(a)
+}
+
+// share tells the other workers what this one has found out about an account.
+func (h *hand) share(a *account, c change) {
+	defer h.acts.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), h.config.Lease/3)
+	defer cancel()
+	var err error
+	switch {
+	case c.open != "":
+		_, err = h.store.OpenCircuit(ctx, a.Name, c.open, h.config.Circuit.Probe)
+		h.log.Error().Str("account", a.Name).Str("cause", c.open).
+			Msg("the circuit is open: calls to this account wait until a probe gets through")
+	case c.close:
+		err = h.store.CloseCircuit(ctx, a.Name)
+		h.log.Info().Str("account", a.Name).Msg("the circuit is closed: the account answers again")
+	case c.throttle > 0:
+		err = h.store.Throttle(ctx, a.Name, c.throttle)
+		h.log.Warn().Str("account", a.Name).Dur("wait", c.throttle).Msg("the vendor asks for patience")
+	}
+	if err != nil {
+		h.log.Warn().Err(err).Str("account", a.Name).Msg("sharing the state of an account")
+	}
+}

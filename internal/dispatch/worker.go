@@ -1,0 +1,141 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"syncworker/internal/event"
+	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
+)
+
+// Account is one configured vendor login with everything that dispatch needs.
+type Account struct {
+	Name   string
+	Vendor vendors.Vendor
+	Policy Policy
+	Limits Limits
+}
+
+// Config of a worker.
+type Config struct {
+	Name    string        // of the process, for people
+	Lease   time.Duration // at least three times the longest account timeout
+	Drain   time.Duration // how long calls under way may take once it is told to stop
+	Circuit Circuit
+	Poll    time.Duration // how often it looks for lanes that are due
+}
+
+// Worker consumes lanes: it calls the vendors and writes down what they answer.
+// Any number of workers may share a database.
+type Worker struct {
+	store    *outbox.Store
+	accounts []Account
+	config   Config
+	log      zerolog.Logger
+	metrics  *Metrics
+	now      func() time.Time
+	jitter   func() float64 // uniform in [0, 1)
+
+	mu      sync.Mutex
+	hand    *hand
+	changed chan struct{} // closed when hand changes
+}
+
+// New returns a worker. now has to carry a monotonic reading, as time.Now does.
+func New(store *outbox.Store, accounts []Account, config Config, log zerolog.Logger, metrics *Metrics,
+	now func() time.Time, jitter func() float64,
+) *Worker {
+	return &Worker{
+		store: store, accounts: accounts, config: config, log: log, metrics: metrics,
+		now: now, jitter: jitter, changed: make(chan struct{}),
+	}
+}
+
+// Run works until the context ends and what was under way is settled. Where the
+// worker loses its lease, or the database stays away for longer than that, it
+// drops what it held and goes on under a new token.
+func (w *Worker) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		h, err := w.begin(ctx)
+		if err != nil {
+			w.log.Warn().Err(err).Msg("the database doesn't answer; trying again")
+			select {
+			case <-ctx.Done():
+			case <-time.After(w.config.Poll):
+			}
+			continue
+		}
+		w.setHand(h)
+		err = h.run(ctx)
+		w.setHand(nil)
+		if errors.Is(err, outbox.ErrLeaseLost) && ctx.Err() == nil {
+			w.log.Warn().Int64("token", int64(h.token)).Msg("the lease was taken over; going on under a new token")
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("dispatching: %w", err)
+		}
+	}
+	return nil
+}
+
+func (w *Worker) begin(ctx context.Context) (*hand, error) {
+	asked := w.now()
+	token, low, err := w.store.Register(ctx, w.config.Name, w.config.Lease)
+	if err != nil {
+		return nil, err
+	}
+	h := newHand(w, token, low, asked.Add(w.config.Lease))
+	if err := h.renew(ctx); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+func (w *Worker) setHand(h *hand) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hand = h
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// Enqueue commits a batch and takes its deliveries into this worker's hands as
+// far as they have room. It waits while the worker has no token.
+func (w *Worker) Enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, error) {
+	for {
+		w.mu.Lock()
+		h, changed := w.hand, w.changed
+		w.mu.Unlock()
+		if h != nil {
+			return h.enqueue(ctx, b)
+		}
+		select {
+		case <-ctx.Done():
+			return outbox.Enqueued{}, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// Ready reports whether the worker holds a lease that has time left.
+func (w *Worker) Ready() error {
+	w.mu.Lock()
+	h := w.hand
+	w.mu.Unlock()
+	if h == nil {
+		return errors.New("the worker has no token yet: the database doesn't answer")
+	}
+	return h.mayCall(0)
+}
+
+// operations returns the facts of an account's vendor as Plan wants them.
+func (a *Account) operations() Operations {
+	return func(t event.Type) (vendors.Operation, bool) { return a.Vendor.Operation(t) }
+}
