@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -46,7 +47,7 @@ type refund struct {
 
 // parts are the order's header and its lines.
 func (d *deal) parts() (header fields, lines []fields) {
-	header, _ = parse(d.doc)
+	header = members(d.doc)
 	f := form{raw: header}
 	lines = f.rows("dealLines", false)
 	delete(header, "dealLines")
@@ -132,7 +133,7 @@ func (c *call) readDeal() (*deal, *fail) {
 		f.text(name, true)
 	}
 	d := &deal{
-		orderNo: c.key, state: statePaid, creates: 1, created: c.now, doc: c.raw,
+		orderNo: c.key, state: statePaid, creates: 1, created: c.now, doc: bytes.TrimSpace(c.raw),
 		dateOrder: f.date("dateOrder", true), amountPaid: f.number("amountPaid", true),
 	}
 	lines := f.rows("dealLines", true)
@@ -281,7 +282,7 @@ func (s *Sandbox) updateDeal(c *call) (any, *fail) {
 		return nil, f.err
 	}
 	e := Effect{Repeat: true}
-	merged, _ := parse(d.doc)
+	merged := members(d.doc)
 	for name, raw := range c.body {
 		if f.value(name, false) != nil && string(merged[name]) != string(raw) {
 			merged[name], e.Repeat = raw, false

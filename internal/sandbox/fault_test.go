@@ -172,7 +172,8 @@ func TestApplyLateComesAfterTheClientGaveUp(t *testing.T) {
 	require.Contains(t, c.get("/v1/deals/A"), "409200", "not yet")
 	began := time.Now()
 	giveUp()
-	require.Eventually(t, func() bool { return len(c.sb.Effects()) == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return c.sb.CallsOf("A")[0].Done }, 5*time.Second, time.Millisecond)
+	require.Len(t, c.sb.Effects(), 1, "done means that nothing more comes")
 	require.GreaterOrEqual(t, time.Since(began), late)
 	require.Contains(t, c.get("/v1/deals/A"), `"orderNo":"A"`)
 }
@@ -185,7 +186,9 @@ func TestAClosedServerEndsHangs(t *testing.T) {
 	got := make(chan seen)
 	go func() { got <- c.watch(time.Minute) }()
 	require.Eventually(t, func() bool { return len(c.sb.CallsOf("A")) == 1 }, 5*time.Second, time.Millisecond)
+	began := time.Now()
 	require.NoError(t, srv.Close())
+	require.Less(t, time.Since(began), 1900*time.Millisecond, "hangs are ended, not waited for")
 	require.Error(t, (<-got).err)
 }
 
@@ -262,6 +265,17 @@ func TestARateHitsTheSameCallsInAnyOrder(t *testing.T) {
 		kinds[f] = true
 	}
 	require.Len(t, kinds, len(Faults())+1, "every fault comes up")
+}
+
+func TestARateDrawsEachTryAnew(t *testing.T) {
+	p := newPlan(1, []Rule{{Faults: []Fault{Redirect}, Rate: 0.5}})
+	hits := 0
+	for range 1000 {
+		if p.pick(&call{op: OpDealCreate, key: "A"}).fault != "" {
+			hits++
+		}
+	}
+	require.InDelta(t, 500, hits, 80)
 }
 
 func TestTheTokenCanFailToo(t *testing.T) {

@@ -159,6 +159,7 @@ func TestConcurrentCallsAddUp(t *testing.T) {
 	require.Equal(t, 1, sum.MaxPerLane)
 	require.LessOrEqual(t, sum.MaxInFlight, 8)
 	require.Len(t, c.sb.Effects(), 1200)
+	require.Empty(t, c.sb.ledger.lanes, "lanes at rest take no memory")
 	for _, m := range c.sb.Members() {
 		require.Equal(t, int64(100), m.Points)
 	}

@@ -68,8 +68,8 @@ func readPointChange(c *call, sign int64) (pointChange, *fail) {
 	if p.window <= 0 {
 		p.window = time.Duration(c.sw.UUIDWindow)
 	}
-	if cap := time.Duration(c.sw.UUIDWindowMax); cap > 0 {
-		p.window = min(p.window, cap)
+	if longest := time.Duration(c.sw.UUIDWindowMax); longest > 0 {
+		p.window = min(p.window, longest)
 	}
 	return p, f.err
 }
