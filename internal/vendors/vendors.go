@@ -184,7 +184,8 @@ type Token struct {
 func (Token) String() string { return "token(…)" }
 
 // TokenSource shares one token per account among all workers, since fetching a
-// new one makes the old one invalid.
+// new one makes the old one invalid. An error of fetch comes back wrapped or as
+// it is: a *TokenError in it says how the call ended.
 type TokenSource interface {
 	// Token returns the current token, fetching one where there is none or it
 	// is about to expire.

@@ -1,0 +1,90 @@
+package dmhub
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"syncworker/internal/event"
+	"syncworker/internal/vendors"
+)
+
+// body returns what is sent for an event: its data, in which what isn't ours to
+// change stays byte for byte.
+func (a *Account) body(call vendors.Call, member string) ([]byte, error) {
+	var data map[string]json.RawMessage
+	if err := json.Unmarshal(call.Event.Data, &data); err != nil {
+		return nil, fmt.Errorf("data: not a JSON object: %w", err)
+	}
+	var set []event.Set
+	var drop []string
+	switch t := call.Event.Type; {
+	case t.Point():
+		set = a.pointMembers(call, data)
+		drop = []string{"identities", "membershipId"} // the member stands in the path
+	case t == event.OrderCreated:
+		if member != "" && !present(data["membershipId"]) && !present(data["identities"]) {
+			set = append(set, event.Set{Key: "membershipId", Value: []byte(member)})
+		}
+		set = append(set, inUTC(data, "dateOrder")...)
+	default:
+		// uuid is our contract's: DM Hub has no such field here.
+		drop = []string{"uuid", "identities"}
+		if !present(data["membershipId"]) {
+			set = append(set, event.Set{Key: "membershipId", Value: []byte(member)})
+		}
+		set = append(set, inUTC(data, "dateOrder")...)
+		set = append(set, inUTC(data, "dateRefund")...)
+	}
+	return event.Splice(call.Event.Data, set, drop)
+}
+
+func (a *Account) pointMembers(call vendors.Call, data map[string]json.RawMessage) []event.Set {
+	set := []event.Set{
+		{Key: "uuid", Value: quote(call.Key)},
+		{Key: "uuid_timeout", Value: []byte(strconv.FormatInt(int64(a.uuidTimeout/time.Second), 10))},
+	}
+	if present(data["date"]) {
+		set = append(set, inUTC(data, "date")...)
+	} else {
+		set = append(set, event.Set{Key: "date", Value: quote(call.Event.Time.UTC().Format(time.RFC3339))})
+	}
+	if a.semantics.PointTrace == Remark {
+		set = append(set, event.Set{Key: "remark", Value: quote(traced(call.Key, call.Event.Remark))})
+	}
+	return set
+}
+
+// inUTC rewrites a time with an offset to DM Hub's form.
+func inUTC(data map[string]json.RawMessage, name string) []event.Set {
+	s := text(data[name])
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || strings.HasSuffix(s, "Z") {
+		return nil
+	}
+	return []event.Set{{Key: name, Value: quote(t.UTC().Format(time.RFC3339Nano))}}
+}
+
+// traced is a remark with the uuid in front, where no length limit of the
+// vendor's cuts it off.
+func traced(key, remark string) string {
+	return strings.TrimSpace("[uuid:" + key + "] " + remark)
+}
+
+// traces says whether a remark read back carries the uuid.
+func traces(key, remark string) bool {
+	mark := traced(key, "")
+	return remark == mark || strings.HasPrefix(remark, mark+" ")
+}
+
+// quote is a JSON string, with <, > and & as they are.
+func quote(s string) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string into a buffer
+	return bytes.TrimSpace(b.Bytes())
+}

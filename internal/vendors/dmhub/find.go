@@ -1,0 +1,197 @@
+package dmhub
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"syncworker/internal/event"
+	"syncworker/internal/vendors"
+)
+
+const (
+	pageRows = 100
+	maxPages = 50
+	// clockMargin is how far the vendor's clock may be from ours.
+	clockMargin = 10 * time.Minute
+)
+
+// Find implements vendors.Finder. Present says that the effect exists: for a
+// delete, that the order is gone.
+func (a *Account) Find(ctx context.Context, call vendors.Call) vendors.Finding {
+	op, ok := a.Operation(call.Event.Type)
+	if !ok || !op.Findable {
+		r := unsent("", fmt.Sprintf("no read shows the effect of %s at this account", call.Event.Type))
+		return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
+	}
+	ctx, cancel := a.client.bounded(ctx)
+	defer cancel()
+	if call.Event.Type.Point() {
+		return a.findPoints(ctx, call, time.Now())
+	}
+	return a.orders.find(ctx, call.Event, time.Now())
+}
+
+// pointRow is one row of the point details (§15). point is positive, the
+// direction stands in type.
+type pointRow struct {
+	ID          json.RawMessage `json:"id"`
+	Point       json.RawMessage `json:"point"`
+	Type        json.RawMessage `json:"type"`
+	Remark      string          `json:"remark"`
+	ExternalID  json.RawMessage `json:"externalId"`
+	Date        string          `json:"date"`
+	DateCreated string          `json:"dateCreated"`
+}
+
+type pointPage struct {
+	rows           []pointRow
+	records, total int64 // 0 where the reply has none
+}
+
+// findPoints reads the member's details, newest first, for the rows that carry
+// the call's uuid.
+func (a *Account) findPoints(ctx context.Context, call vendors.Call, now time.Time) vendors.Finding {
+	member := call.Member
+	if member == "" {
+		member = call.Event.Member.MembershipID
+	}
+	if member == "" || strings.Trim(member, "0123456789") != "" || call.Key == "" {
+		r := unsent("", "membershipId or uuid: missing; the point details are read by them")
+		return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
+	}
+	sent := pointDate(call.Event)
+	seen := map[string]bool{}
+	var ours []pointRow
+	for n := 1; n <= maxPages; n++ {
+		page, r := a.pointPage(ctx, member, n)
+		if r.Class != vendors.Applied {
+			return vendors.Finding{Found: vendors.Unavailable, Result: r}
+		}
+		fresh := 0
+		for _, row := range page.rows {
+			id := string(row.ID)
+			if present(row.ID) && seen[id] {
+				continue
+			}
+			seen[id] = true
+			fresh++
+			if traces(call.Key, row.Remark) || text(row.ExternalID) == call.Key {
+				ours = append(ours, row)
+			}
+		}
+		if fresh == 0 || page.last(n, len(seen)) || page.past(call.FirstSentAt, sent) {
+			return judge(ours, call.Event, r, now.Sub(sent) > pointMemory)
+		}
+	}
+	r := unsent("", fmt.Sprintf("the member has more than %d pages of point details", maxPages))
+	return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
+}
+
+func (a *Account) pointPage(ctx context.Context, member string, n int) (pointPage, vendors.Result) {
+	r, rep := a.client.call(ctx, vendors.Request{
+		Method: http.MethodGet,
+		Path:   pointPath(member),
+		Query: url.Values{
+			"rows": {strconv.Itoa(pageRows)}, "page": {strconv.Itoa(n)}, "sord": {"desc"}, "needTotal": {"true"},
+		},
+	})
+	if rep.kind != object || !rep.ok || r.Class != vendors.Ambiguous {
+		if r.Class == vendors.Refused { // the read was: it says nothing of the effect
+			r.Class, r.Early = vendors.Ambiguous, false
+		}
+		return pointPage{}, r
+	}
+	var page pointPage
+	if raw := rep.fields["rows"]; !present(raw) || json.Unmarshal(raw, &page.rows) != nil {
+		r.Message = "the reply holds no rows of point details"
+		return pointPage{}, r
+	}
+	page.records, _ = strconv.ParseInt(text(rep.fields["records"]), 10, 64)
+	page.total, _ = strconv.ParseInt(text(rep.fields["total"]), 10, 64)
+	r.Class, r.Message = vendors.Applied, ""
+	return page, r
+}
+
+// last says whether no page follows. The vendor may give fewer rows than were
+// asked for, so that a short page proves nothing; and the document's samples mix
+// up pages and rows, so that both have to agree.
+func (p pointPage) last(n, seen int) bool {
+	return p.total > 0 && p.records > 0 && int64(n) >= p.total && int64(seen) >= p.records
+}
+
+// past says whether all following rows are too old to be ours. No document says
+// which date the rows are sorted by, so both have to be older than the call, on
+// a page whose ids prove that it runs from new to old.
+func (p pointPage) past(firstSent, sent time.Time) bool {
+	if firstSent.IsZero() || len(p.rows) < 2 {
+		return false
+	}
+	for i := 1; i < len(p.rows); i++ {
+		newer, err := strconv.ParseInt(text(p.rows[i-1].ID), 10, 64)
+		older, err2 := strconv.ParseInt(text(p.rows[i].ID), 10, 64)
+		if err != nil || err2 != nil || older >= newer {
+			return false
+		}
+	}
+	last := p.rows[len(p.rows)-1]
+	return before(last.DateCreated, firstSent) && before(last.Date, sent)
+}
+
+func before(vendors string, t time.Time) bool {
+	at, err := vendorTime(vendors)
+	return err == nil && at.Before(t.Add(-clockMargin))
+}
+
+// vendorTime reads a time of DM Hub's: UTC, with or without its Z.
+func vendorTime(s string) (time.Time, error) {
+	return time.Parse(time.RFC3339Nano, strings.TrimSuffix(s, "Z")+"Z")
+}
+
+// pointDate is the date that the change of points was sent with.
+func pointDate(e *event.Event) time.Time {
+	if e.OccurredAt.IsZero() {
+		return e.Time
+	}
+	return e.OccurredAt
+}
+
+// judge compares the rows that carry our uuid with what was asked. old says that
+// the date sent is older than the details reach, so that no row proves nothing.
+func judge(ours []pointRow, e *event.Event, r vendors.Result, old bool) vendors.Finding {
+	f := vendors.Finding{Result: r}
+	switch {
+	case len(ours) > 1:
+		f.Found, f.Detail = vendors.Unclear, fmt.Sprintf("%d rows of the point details carry the uuid", len(ours))
+		return f
+	case len(ours) == 0 && old:
+		f.Found, f.Detail = vendors.Unclear, "the point details show the last 30 days only, and the event's date is older"
+		return f
+	case len(ours) == 0:
+		f.Found = vendors.Absent
+		return f
+	}
+	row, direction, asked := ours[0], "1", decimal.NewFromInt(e.Points)
+	if e.Type == event.PointDecremented {
+		direction = "-1"
+	}
+	points, err := decimal.NewFromString(text(row.Point))
+	fits := err == nil && (points.Equal(asked) || e.DecrToZero && points.IsPositive() && points.LessThan(asked))
+	if text(row.Type) != direction || !fits {
+		f.Found = vendors.Unclear
+		f.Detail = fmt.Sprintf("the row with the uuid has type %s and point %s; asked were %s and %s",
+			shorten(string(row.Type), 20), shorten(string(row.Point), 20), direction, asked)
+		return f
+	}
+	applied := points.IntPart()
+	f.Found = vendors.Present
+	f.Result.Receipt = vendors.Receipt{Ref: text(row.ID), Points: &applied}
+	return f
+}
