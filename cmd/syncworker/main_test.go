@@ -11,10 +11,19 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"syncworker/internal/devstack/devtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"syncworker": main})
+	testscript.Main(withServers{m}, map[string]func(){"syncworker": main})
+}
+
+// withServers runs the tests and ends the servers that they have started.
+type withServers struct{ m *testing.M }
+
+func (w withServers) Run() int {
+	return devtest.Run(w.m)
 }
 
 func TestScripts(t *testing.T) {

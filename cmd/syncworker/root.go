@@ -46,6 +46,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something needs a person.`,
 	root.SetHelpCommandGroupID(groupSetup)
 	root.SetCompletionCommandGroupID(groupSetup)
 	root.AddCommand(
+		a.runCmd(),
+		a.migrateCmd(),
 		a.configCmd(),
 		a.versionCmd(),
 	)

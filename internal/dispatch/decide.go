@@ -52,7 +52,7 @@ func (s Situation) AfterPush(d outbox.Delivery, w *outbox.Work, r vendors.Result
 func (s Situation) applied(d outbox.Delivery, w *outbox.Work, receipt vendors.Receipt) outbox.Delivery {
 	d.VendorRef = receipt.Ref
 	switch {
-	case d.KeyUsed && !s.Operation.EchoProves:
+	case d.VendorKey != "" && d.KeyUsed && !s.Operation.EchoProves:
 		d.Ambiguous, d.EverAmbiguous = true, true
 		return s.find(d, EchoUnproven)
 	case s.Operation.AmountByRead && w.Event.DecrToZero && s.Operation.Findable:

@@ -139,3 +139,23 @@ func (w *Worker) Ready() error {
 func (a *Account) operations() Operations {
 	return func(t event.Type) (vendors.Operation, bool) { return a.Vendor.Operation(t) }
 }
+
+// Oldest returns, for each account and state, when the oldest delivery that this
+// worker holds was received.
+func (w *Worker) Oldest() []outbox.Oldest {
+	w.mu.Lock()
+	h := w.hand
+	w.mu.Unlock()
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var oldest []outbox.Oldest
+	for _, l := range h.lanes {
+		for _, x := range l.Work {
+			oldest = append(oldest, outbox.Oldest{Account: x.Account, State: x.State, ReceivedAt: x.ReceivedAt})
+		}
+	}
+	return oldest
+}

@@ -63,7 +63,7 @@ func check(m Message, limits Limits, now time.Time, limit int) (Event, []Reject)
 	if r := tooLarge(m.Data, limits); r != nil {
 		return Event{}, []Reject{*r}
 	}
-	c := checker{header: m.Header, binary: binaryMode(m.Header), now: now, limit: limit}
+	c := checker{header: m.Header, binary: Binary(m.Header), now: now, limit: limit}
 	name := ""
 	if c.binary {
 		name = "data"

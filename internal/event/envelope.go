@@ -42,10 +42,10 @@ func header(h map[string][]string, name string) []string {
 	return slices.Compact(values)
 }
 
-// binaryMode reports whether the attributes are in headers and the payload is the
+// Binary reports whether the attributes are in headers and the payload is the
 // data alone. A content type of CloudEvents decides; without one, any of the
 // required attributes does.
-func binaryMode(h map[string][]string) bool {
+func Binary(h map[string][]string) bool {
 	if len(h) == 0 {
 		return false
 	}

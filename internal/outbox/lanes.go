@@ -160,7 +160,7 @@ func (l *LaneState) columns() []any {
 	}
 }
 
-func insertRoutes(ctx context.Context, tx pgx.Tx, routes []*route) (map[deliveryKey]int64, error) {
+func insertRoutes(ctx context.Context, tx pgx.Tx, routes []*route) (map[deliveryKey]inserted, error) {
 	n := len(routes)
 	events, times, lanes, ranks := make([]int64, n), make([]time.Time, n), make([]Lane, n), make([]int16, n)
 	accounts, types, states, reasons := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -179,15 +179,15 @@ func insertRoutes(ctx context.Context, tx pgx.Tx, routes []*route) (map[delivery
 			$8::text[], $9::bigint[], $10::text[]) u(event_id, event_time, lane, lane_rank, account, type, state,
 			reason, owner, vendor_key)
 		ON CONFLICT (account, vendor_key) WHERE vendor_key IS NOT NULL DO NOTHING
-		RETURNING event_id, account, id`
+		RETURNING event_id, account, id, received_at`
 	rows, err := tx.Query(ctx, sql, events, times, lanes, ranks, accounts, types, states, reasons, owners, keys)
 	if err != nil {
 		return nil, fmt.Errorf("inserting deliveries: %w", err)
 	}
-	ids := make(map[deliveryKey]int64, n)
+	ids := make(map[deliveryKey]inserted, n)
 	var k deliveryKey
-	var id int64
-	if _, err := pgx.ForEachRow(rows, []any{&k.event, &k.account, &id}, func() error { ids[k] = id; return nil }); err != nil {
+	var in inserted
+	if _, err := pgx.ForEachRow(rows, []any{&k.event, &k.account, &in.id, &in.at}, func() error { ids[k] = in; return nil }); err != nil {
 		return nil, fmt.Errorf("inserting deliveries: %w", err)
 	}
 	return ids, nil
@@ -210,10 +210,15 @@ type deliveryKey struct {
 	account string
 }
 
+type inserted struct {
+	id int64
+	at time.Time
+}
+
 // settleRoutes hands over what the worker now holds, and keeps as conflicts the
 // deliveries whose vendor key somebody else has at that account.
 func settleRoutes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes []*route,
-	ids map[deliveryKey]int64, lanes map[Lane]*laneRow, out *Enqueued,
+	ids map[deliveryKey]inserted, lanes map[Lane]*laneRow, out *Enqueued,
 ) error {
 	const held = `
 		INSERT INTO outbox.deliveries (event_id, event_time, lane, lane_rank, account, type, state, reason)
@@ -221,9 +226,9 @@ func settleRoutes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes [
 	// It rests, in a lane that may have counted it as handed over.
 	const notHanded = `UPDATE outbox.lanes SET resting = true, news = true, handed = handed - $2 WHERE lane = $1`
 	for _, r := range routes {
-		id, inserted := ids[deliveryKey{r.eventID, r.account}]
-		if !inserted || r.reason == ReasonVendorKey {
-			if !inserted {
+		in, found := ids[deliveryKey{r.eventID, r.account}]
+		if !found || r.reason == ReasonVendorKey {
+			if !found {
 				_, err := tx.Exec(ctx, held, r.eventID, r.Event.Time, r.lane, Rank(r.Event.Type), r.account,
 					string(r.Event.Type), ReasonVendorKey)
 				if err != nil {
@@ -250,7 +255,7 @@ func settleRoutes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes [
 		out.Handed = append(out.Handed, Handed{
 			Lane: lanes[r.lane].LaneState,
 			Work: Work{Event: r.Event, Delivery: Delivery{
-				ID: id, EventID: r.eventID, EventTime: r.Event.Time, Lane: r.lane,
+				ID: in.id, EventID: r.eventID, ReceivedAt: in.at, EventTime: r.Event.Time, Lane: r.lane,
 				Account: r.account, Type: r.Event.Type, State: Pending, VendorKey: deref(r.key),
 			}},
 		})
