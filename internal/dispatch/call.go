@@ -104,12 +104,12 @@ func (h *hand) intend(a *account, l *lane, w *outbox.Work) bool {
 		err  error
 	}
 	answers := make(chan answer, 1)
-	h.commit.entries <- &entry{
+	h.commit.add(&entry{
 		intent: &outbox.Intent{ID: w.ID, WasCalls: w.Calls, SentAt: h.now()},
 		done: func(gone []int64, err error) {
 			answers <- answer{gone: contains(gone, w.ID), err: err}
 		},
-	}
+	})
 	got := <-answers
 	if got.err == nil && !got.gone {
 		return true
@@ -188,7 +188,7 @@ func (h *hand) settle(a *account, l *lane, w *outbox.Work, r vendors.Result, act
 		defer close(committed)
 		h.wasSettled(a, l, e, put, &next, gone, err)
 	}
-	h.commit.entries <- e
+	h.commit.add(e)
 	<-committed
 	return next
 }

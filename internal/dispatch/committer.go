@@ -32,12 +32,15 @@ type committer struct {
 	store   *outbox.Store
 	token   outbox.Token
 	log     zerolog.Logger
-	entries chan *entry
 	lost    chan error
 	ctx     context.Context
 	abandon context.CancelFunc
-	once    sync.Once
 	number  int64
+
+	mu     sync.Mutex
+	queue  []*entry
+	closed bool
+	signal chan struct{} // the queue isn't what it was
 	// unrecorded are settles that could not be written under the token. It is
 	// read after run has returned.
 	unrecorded []*outbox.Settle
@@ -47,29 +50,57 @@ func newCommitter(store *outbox.Store, token outbox.Token, log zerolog.Logger) *
 	ctx, cancel := context.WithCancel(context.Background())
 	return &committer{
 		store: store, token: token, log: log, ctx: ctx, abandon: cancel,
-		entries: make(chan *entry, commitLimit), lost: make(chan error, 1),
+		signal: make(chan struct{}, 1), lost: make(chan error, 1),
 	}
 }
 
+// add queues an entry. It never waits, so that it may be called under a lock
+// that done takes too; what may be queued is bounded by what is in the hand.
+func (c *committer) add(e *entry) {
+	c.mu.Lock()
+	c.queue = append(c.queue, e)
+	c.mu.Unlock()
+	c.wake()
+}
+
 // close ends run once everything has been written.
-func (c *committer) close() { c.once.Do(func() { close(c.entries) }) }
+func (c *committer) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.wake()
+}
+
+func (c *committer) wake() {
+	select {
+	case c.signal <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for entries and takes what has come. It returns none once the
+// committer is closed and everything has been taken.
+func (c *committer) next() []*entry {
+	for {
+		c.mu.Lock()
+		batch := c.queue[:min(len(c.queue), commitLimit)]
+		c.queue = c.queue[len(batch):]
+		closed := c.closed
+		c.mu.Unlock()
+		if len(batch) > 0 || closed {
+			return batch
+		}
+		<-c.signal
+	}
+}
 
 func (c *committer) run() {
 	defer c.abandon()
 	var failed error
-	for first := range c.entries {
-		batch := []*entry{first}
-	gather:
-		for len(batch) < commitLimit {
-			select {
-			case e, ok := <-c.entries:
-				if !ok {
-					break gather
-				}
-				batch = append(batch, e)
-			default:
-				break gather
-			}
+	for {
+		batch := c.next()
+		if len(batch) == 0 {
+			return
 		}
 		var gone []int64
 		if failed == nil {

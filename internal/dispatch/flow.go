@@ -95,7 +95,7 @@ func (h *hand) putDown(a *account, l *lane, rest []outbox.Delivery) {
 		defer h.acts.Done()
 		h.wasPutDown(a, l, e, put, err)
 	}
-	h.commit.entries <- e
+	h.commit.add(e)
 }
 
 // rest adds to an entry that these deliveries rest as they are here, and that
