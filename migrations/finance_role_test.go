@@ -1,0 +1,82 @@
+package migrations_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"syncworker/internal/devstack/devtest"
+)
+
+func TestDatabasesOfOneClusterAreMigratedAtTheSameTime(t *testing.T) {
+	p := devtest.Postgres(t, false)
+	admin := connect(t, p.URL)
+	var g errgroup.Group
+	for i := range 4 {
+		name := fmt.Sprintf("brand%d", i)
+		_, err := admin.Exec(t.Context(), `CREATE DATABASE `+name)
+		require.NoError(t, err)
+		dbURL := databaseAt(t, p.URL, name)
+		g.Go(func() error { return migrate(t.Context(), dbURL) })
+	}
+	require.NoError(t, g.Wait())
+	_, err := admin.Exec(t.Context(), `ALTER ROLE syncworker_finance PASSWORD '`+financePassword+`'`)
+	require.NoError(t, err)
+	for i := range 4 {
+		dbURL := loginAs(t, databaseAt(t, p.URL, fmt.Sprintf("brand%d", i)), "syncworker_finance", financePassword)
+		require.NoError(t, connect(t, dbURL).QueryRow(t.Context(), `SELECT count(*) FROM finance.daily`).Scan(new(int)))
+	}
+}
+
+func TestWhoMayNotCreateRolesMigratesAndIsToldWhatToRun(t *testing.T) {
+	p := devtest.Postgres(t, false)
+	admin := connect(t, p.URL)
+	run := func(conn *pgx.Conn, sql string) {
+		t.Helper()
+		_, err := conn.Exec(t.Context(), sql)
+		require.NoError(t, err, sql)
+	}
+	run(admin, `CREATE ROLE plain LOGIN PASSWORD 'plain'`)
+	run(admin, `CREATE DATABASE shop OWNER plain`)
+	shop := loginAs(t, databaseAt(t, p.URL, "shop"), "plain", "plain")
+	require.NoError(t, migrate(t.Context(), shop))
+
+	config, err := pgx.ParseConfig(shop)
+	require.NoError(t, err)
+	var notice string
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notice = n.Message }
+	plain, err := pgx.ConnectConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(func() { plain.Close(t.Context()) }) //nolint:errcheck // the test is over
+	run(plain, `SELECT finance.admit_reader()`)
+	require.Contains(t, notice, "plain may not create roles")
+
+	_, advice, found := strings.Cut(notice, "run: ")
+	require.True(t, found, notice)
+	forAdmin, forOwner, found := strings.Cut(advice, "and then, as plain: ")
+	require.True(t, found, notice)
+	run(admin, forAdmin)
+	run(plain, forOwner)
+
+	run(admin, `ALTER ROLE syncworker_finance PASSWORD '`+financePassword+`'`)
+	finance := connect(t, loginAs(t, databaseAt(t, p.URL, "shop"), "syncworker_finance", financePassword))
+	var readOnly, jit, timeout string
+	err = finance.QueryRow(t.Context(), `SELECT current_setting('default_transaction_read_only'), current_setting('jit'),
+		current_setting('statement_timeout') FROM (SELECT count(*) FROM finance.daily) d`).Scan(&readOnly, &jit, &timeout)
+	require.NoError(t, err)
+	require.Equal(t, []string{"on", "off", "1min"}, []string{readOnly, jit, timeout})
+}
+
+func databaseAt(t *testing.T, serverURL, name string) string {
+	t.Helper()
+	u, err := url.Parse(serverURL)
+	require.NoError(t, err)
+	u.Path = "/" + name
+	return u.String()
+}
