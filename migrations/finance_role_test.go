@@ -1,37 +1,39 @@
 package migrations_test
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 
 	"syncworker/internal/devstack/devtest"
 )
 
-func TestDatabasesOfOneClusterAreMigratedAtTheSameTime(t *testing.T) {
+func TestAnotherDatabaseMakesTheRoleAtTheSameMoment(t *testing.T) {
 	p := devtest.Postgres(t, false)
 	admin := connect(t, p.URL)
-	var g errgroup.Group
-	for i := range 4 {
-		name := fmt.Sprintf("brand%d", i)
-		_, err := admin.Exec(t.Context(), `CREATE DATABASE `+name)
-		require.NoError(t, err)
-		dbURL := databaseAt(t, p.URL, name)
-		g.Go(func() error { return migrate(t.Context(), dbURL) })
-	}
-	require.NoError(t, g.Wait())
-	_, err := admin.Exec(t.Context(), `ALTER ROLE syncworker_finance PASSWORD '`+financePassword+`'`)
+	tx, err := admin.Begin(t.Context())
 	require.NoError(t, err)
-	for i := range 4 {
-		dbURL := loginAs(t, databaseAt(t, p.URL, fmt.Sprintf("brand%d", i)), "syncworker_finance", financePassword)
-		require.NoError(t, connect(t, dbURL).QueryRow(t.Context(), `SELECT count(*) FROM finance.daily`).Scan(new(int)))
-	}
+	_, err = tx.Exec(t.Context(), `CREATE ROLE syncworker_finance LOGIN PASSWORD '`+financePassword+`'`)
+	require.NoError(t, err)
+
+	migrated := make(chan error)
+	go func() { migrated <- migrate(t.Context(), p.URL) }()
+	watch := connect(t, p.URL)
+	require.Eventually(t, func() bool {
+		var waits bool
+		err := watch.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted)`).Scan(&waits)
+		return err == nil && waits
+	}, time.Minute, 10*time.Millisecond, "the migration waits for whoever makes the role")
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-migrated)
+
+	finance := connect(t, loginAs(t, p.URL, "syncworker_finance", financePassword))
+	require.NoError(t, finance.QueryRow(t.Context(), `SELECT count(*) FROM finance.daily`).Scan(new(int)))
 }
 
 func TestWhoMayNotCreateRolesMigratesAndIsToldWhatToRun(t *testing.T) {
