@@ -8,17 +8,13 @@ import (
 	"sync"
 )
 
-var (
-	errLanded = errors.New("the call is over")
-	errTwice  = errors.New("the request has left on another connection")
-)
+var errLanded = errors.New("the call is over")
 
 // flight is one request on its way to a connection. It knows whether a byte of
 // it may have left, which net/http doesn't tell, and asks MaySend at the last
 // moment before the first one does.
 type flight struct {
 	maySend func() error
-	once    bool // a write: it leaves on one connection only
 	stop    context.CancelFunc
 
 	mu      sync.Mutex
@@ -53,8 +49,6 @@ func (f *flight) takeOff(c *gateConn) error {
 		return errLanded
 	case f.conn == c:
 		return nil
-	case f.conn != nil && f.once:
-		return errTwice
 	}
 	if f.maySend != nil {
 		if f.refused = f.maySend(); f.refused != nil {

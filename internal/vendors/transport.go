@@ -93,7 +93,7 @@ func (t *Transport) Do(ctx context.Context, req Request) Exchange {
 	start := time.Now()
 	var x Exchange
 	for range 2 {
-		f := &flight{maySend: req.MaySend, once: req.Method != http.MethodGet}
+		f := &flight{maySend: req.MaySend}
 		x = t.try(ctx, req, f)
 		x.Sent = f.land()
 		if x.Err == nil || x.Sent || !f.reused || f.refused != nil || ctx.Err() != nil {
@@ -147,6 +147,7 @@ func (t *Transport) request(ctx context.Context, req Request) (*http.Request, er
 	if err != nil {
 		return nil, fmt.Errorf("building the request: method %q isn't valid", req.Method)
 	}
+	// Without GetBody, net/http can't send a write again.
 	hreq.URL, hreq.Host, hreq.GetBody = &target, target.Host, nil
 	if len(req.Body) == 0 {
 		hreq.Body = nil

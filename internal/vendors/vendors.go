@@ -35,7 +35,8 @@ const (
 )
 
 // Vendor is one configured account at a vendor. Its methods are safe for
-// concurrent use and bound the time they take by the account's timeout.
+// concurrent use and take at most twice the account's timeout, fetching a token
+// included.
 type Vendor interface {
 	// Operation returns the facts about the operation that gives an event of
 	// this type its effect; false where the vendor has none for it.

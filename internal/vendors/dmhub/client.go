@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -99,7 +98,7 @@ func (c *client) fetch(ctx context.Context) (string, time.Duration, error) {
 	switch class := classify(x.Status, rep); {
 	case rep.kind == gatewayError && class != vendors.Ambiguous, class == vendors.Denied, class == vendors.Throttled:
 		r.Class = class
-	case r.Message == "":
+	case rep.ok:
 		r.Message = err.Error()
 	}
 	return "", 0, &vendors.TokenError{Result: r}
@@ -115,7 +114,7 @@ func readToken(rep reply) (token string, lifetime time.Duration, err error) {
 	}
 	seconds, err := strconv.ParseInt(text(rep.fields["expires_in"]), 10, 64)
 	if err != nil || seconds <= 0 {
-		return "", 0, fmt.Errorf("expires_in: not a number of seconds above 0 in the reply")
+		return "", 0, errors.New("expires_in: not a number of seconds above 0 in the reply")
 	}
 	return token, time.Duration(min(seconds, int64(longestLifetime/time.Second))) * time.Second, nil
 }

@@ -112,6 +112,17 @@ func TestFindReadsPagesToTheEnd(t *testing.T) {
 	require.Equal(t, "GET /loyalty/v1/membership/399/point?needTotal=true&page=1&rows=100&sord=desc", s.seen[0])
 }
 
+func TestFindBelievesTheNumberOfPagesOnlyWithTheNumberOfRows(t *testing.T) {
+	s := newShop(t)
+	pages := []string{row(3, "x", 1, 8), row(2, "x", 1, 8), row(1, "[uuid:p-1]", 1, 8)}
+	s.reply = func(r *http.Request) (int, string) {
+		n, _ := strconv.Atoi(r.URL.Query().Get("page"))
+		return 200, fmt.Sprintf(`{"rows":[%s],"total":1,"records":3}`, pages[n-1])
+	}
+	require.Equal(t, vendors.Present, s.account(t, nil).Find(t.Context(), sentNow(event.PointIncremented)).Found)
+	require.Len(t, s.seen, 3)
+}
+
 func TestFindStopsAtRowsOlderThanTheCall(t *testing.T) {
 	old := func(id int) string { return rowAt(time.Now().Add(-time.Hour), id, "x", 1, 8) }
 	s := newShop(t)
@@ -123,6 +134,12 @@ func TestFindStopsAtRowsOlderThanTheCall(t *testing.T) {
 	s.seen = nil
 	s.reply = details([]string{old(5), old(6), old(7), old(8), row(9, "[uuid:p-1]", 1, 8)}, 2)
 	require.Equal(t, vendors.Present, a.Find(t.Context(), sentNow(event.PointIncremented)).Found, "sord was ignored: the oldest came first")
+
+	s.seen = nil
+	dated := sentNow(event.PointIncremented)
+	dated.Event.OccurredAt = time.Now().Add(-5 * time.Hour)
+	s.reply = details([]string{old(9), old(8), rowAt(dated.Event.OccurredAt, 7, "[uuid:p-1]", 1, 8)}, 2)
+	require.Equal(t, vendors.Present, a.Find(t.Context(), dated).Found, "sorted by the event's own date")
 
 	s.seen = nil
 	s.reply = details([]string{old(8), old(7), old(6), old(5)}, 1)

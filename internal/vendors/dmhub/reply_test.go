@@ -1,11 +1,16 @@
 package dmhub
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
+	"syncworker/internal/event"
 	"syncworker/internal/vendors"
 )
 
@@ -88,4 +93,34 @@ func FuzzReply(f *testing.F) {
 		require.True(t, utf8.ValidString(message))
 		require.NotContains(t, message, "\x00")
 	})
+}
+
+func TestMembersAreRememberedForAWhile(t *testing.T) {
+	c := newMemberCache()
+	who := event.MemberIdentity{Type: "mobile", Value: "13912345678", Name: "JH"}
+	now := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	c.put(who, "7", now)
+	who.Name = "another name of the same"
+	id, ok := c.get(who, now.Add(memberCacheTime-1))
+	require.True(t, ok)
+	require.Equal(t, "7", id)
+	_, ok = c.get(who, now.Add(memberCacheTime))
+	require.False(t, ok)
+}
+
+func TestATokenStaysOutOfTheErrorOfItsReply(t *testing.T) {
+	for _, body := range []string{
+		`{"error_code":0,"access_token":"canary","expires_in":"soon"}`, `{"error_code":0,"access_token":"canary"}`,
+		`{"error_code":7,"access_token":"canary"}`, `{"access_token":"canary","expires_in":0}`, `{"access_token":["canary"],"expires_in":9}`,
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+		t.Cleanup(s.Close)
+		c, err := Config{BaseURL: s.URL, AppID: "app", Secret: "x", Timeout: 20 * time.Second}.withDefaults().client(nil)
+		require.NoError(t, err)
+		t.Cleanup(c.transport.Close)
+		_, _, err = c.fetch(t.Context())
+		var refused *vendors.TokenError
+		require.ErrorAs(t, err, &refused)
+		require.NotContains(t, err.Error()+string(refused.Result.Reply), "canary", body)
+	}
 }
