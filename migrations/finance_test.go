@@ -113,6 +113,14 @@ func TestOneAccountsRefundIsNotAnothers(t *testing.T) {
 		ORDER BY tenant, account`))
 }
 
+func TestARefundOutlivesTheCreateThatRetentionDropped(t *testing.T) {
+	b := newBooks(t)
+	b.add(aDaysTrade()...)
+	b.exec(`DELETE FROM outbox.events WHERE order_no = 'A7' AND type = 'order.created'`)
+	require.Equal(t, "- | 250.00 | - | - | -", b.one(`SELECT amount_paid, refunded_total, net_amount, order_state, delivery_state
+		FROM finance.orders WHERE order_no = 'A7'`))
+}
+
 func TestAnEventThatHasGotAnAccountStandsOnce(t *testing.T) {
 	b := newBooks(t)
 	b.add(entry{kind: "order.created", order: "X", amount: "10", accounts: "-", state: "held", reason: "unrouted"})
