@@ -14,7 +14,7 @@ import (
 // What a person has to decide on, as hold reasons.
 const (
 	holdMember      = "member_not_found"
-	holdUnsupported = "unsupported_type"
+	holdUnsupported = "unsupported"
 	holdEvent       = "invalid_event"
 )
 
