@@ -83,7 +83,10 @@ func (l line) message() event.Message {
 		case event.PointIncremented, event.PointDecremented:
 			data = fmt.Sprintf(`{"uuid":"%s","point":%d,"pattern":0,%s}`, l.uuid, points, identities)
 		default:
-			data = fmt.Sprintf(`{"orderNo":"%s","uuid":"%s"}`, l.order, l.uuid)
+			data = fmt.Sprintf(`{"orderNo":"%s"}`, l.order)
+			if l.uuid != "" {
+				data = fmt.Sprintf(`{"orderNo":"%s","uuid":"%s"}`, l.order, l.uuid)
+			}
 		}
 	}
 	tenant := l.tenant
