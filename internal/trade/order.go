@@ -129,7 +129,7 @@ func (g *generator) place(n, of int) *sale {
 	s.placed = &orderData{
 		OrderNo: s.No, DateOrder: s.at.Add(-time.Duration(g.rng.IntN(90)) * time.Second).UTC().Format(time.RFC3339),
 		Currency: "CNY", Store: s.store.name, SalesChannel: s.store.channel, PaymentTerm: pick(g, []string{"微信支付", "支付宝", "现金", "银联"}),
-		PaymentNo: strconv.FormatUint(g.rng.Uint64N(9e17)+1e17, 10), DealLines: g.lines(),
+		PaymentNo: g.paymentNo(), DealLines: g.lines(),
 		Terminal: s.store.code + "-" + strconv.Itoa(1+g.rng.IntN(6)), Cashier: fmt.Sprintf("%03d", 1+g.rng.IntN(40)),
 	}
 	if g.chance(0.4) && s.buyer.Mobile != "" {
@@ -151,6 +151,8 @@ func (g *generator) place(n, of int) *sale {
 	s.happens(event.OrderCreated, s.placed)
 	return s
 }
+
+func (g *generator) paymentNo() string { return strconv.FormatUint(g.rng.Uint64N(9e17)+1e17, 10) }
 
 func (g *generator) lines() []line {
 	lines := make([]line, 1+g.rng.IntN(4))
@@ -194,7 +196,7 @@ func (g *generator) live(s *sale, as life) {
 
 // correct publishes an update: another channel of payment, or a lower price.
 func (s *sale) correct() {
-	d := &orderData{OrderNo: s.No, UUID: s.g.uuid(), PaymentTerm: "储值卡"}
+	d := &orderData{OrderNo: s.No, UUID: s.g.uuid(), PaymentTerm: "储值卡", PaymentNo: s.g.paymentNo()}
 	if s.g.chance(0.5) {
 		s.paid -= s.g.rng.Int64N(s.paid/10 + 1)
 		s.left, s.Paid = s.paid, decimal.New(s.paid, -2)

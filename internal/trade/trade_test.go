@@ -64,6 +64,8 @@ func decode(t *testing.T, d *trade.Day) decoded {
 			out.firsts = append(out.firsts, e)
 		case hash == e.Hash:
 			out.duplicates++
+			require.False(t, e.Type == event.OrderCreated && d.Orders[e.OrderNo].Deleted,
+				"a create that comes again after its delete is a conflict")
 		default:
 			out.conflicts++
 		}
