@@ -75,6 +75,7 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 	if err != nil {
 		return nil, err
 	}
+	defer rows.Close()
 	var loaded []*Loaded
 	byLane := map[Lane]*Loaded{}
 	lanes := []Lane{}
@@ -154,6 +155,7 @@ func (s *Store) Adopt(ctx context.Context, token Token) ([]Handed, error) {
 		if err != nil {
 			return err
 		}
+		defer rows.Close()
 		byLane := map[Lane]LaneState{}
 		for rows.Next() {
 			var l LaneState

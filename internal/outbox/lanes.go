@@ -135,6 +135,7 @@ func joinLanes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes []*r
 	if err != nil {
 		return nil, fmt.Errorf("joining lanes: %w", err)
 	}
+	defer rows.Close()
 	joined := make(map[Lane]*laneRow, n)
 	for rows.Next() {
 		var r laneRow
