@@ -16,7 +16,8 @@ type Situation struct {
 	// Outage: the account's circuit is open, so that this call costs no attempt.
 	Outage bool
 	Now    time.Time
-	Jitter float64 // uniform in [0, 1)
+	Asked  time.Time // when the read began that AfterFind decides about
+	Jitter float64   // uniform in [0, 1)
 }
 
 // AfterPush returns the delivery as it is after a push that ended in r. d is the
@@ -34,16 +35,16 @@ func (s Situation) AfterPush(d outbox.Delivery, w *outbox.Work, r vendors.Result
 		if wait <= 0 {
 			wait = s.Policy.Retry.Backoff(d.Attempts+1, s.Jitter)
 		}
-		return s.again(d, ThrottledBy, wait)
+		return s.unsent(d, ThrottledBy, wait)
 	case vendors.Denied:
-		return s.again(d, DeniedBy, s.Policy.Retry.Backoff(d.Attempts+1, s.Jitter))
+		return s.unsent(d, DeniedBy, s.Policy.Retry.Backoff(d.Attempts+1, s.Jitter))
 	case vendors.NotSent:
 		if r.Hold != "" && !d.Ambiguous {
 			return s.hold(d, r.Hold)
 		}
 		return s.retry(d, NotReached)
 	default:
-		return s.unclear(d)
+		return s.unclear(d, r.RetryAfter)
 	}
 }
 
@@ -82,8 +83,6 @@ func (s Situation) refused(d outbox.Delivery, r vendors.Result) outbox.Delivery 
 	}
 	if d.Ambiguous {
 		switch {
-		case s.Operation.Findable && r.Early:
-			return s.find(d, EarlyAfterUnclear)
 		case s.Operation.Findable:
 			return s.find(d, RefusedAfterUnclear)
 		case d.Type == event.OrderUpdated && mayRepeat(s.Operation, &d, s.Now) && !s.Policy.Retry.gaveUp(&d, s.Now):
@@ -95,24 +94,38 @@ func (s Situation) refused(d outbox.Delivery, r vendors.Result) outbox.Delivery 
 	if r.Hold != "" {
 		return s.hold(d, r.Hold)
 	}
-	if r.Early && s.Now.Before(d.ReceivedAt.Add(s.Policy.EarlyGrace)) {
+	if r.Early && s.early(&d) {
 		return s.again(d, Early, min(s.Policy.Retry.Backoff(d.Attempts, s.Jitter), s.Policy.EarlyGrace/4))
 	}
 	return s.dead(d, Refused)
 }
 
+// early reports whether what a refused delivery lacks may still be on its way.
+// The time counts from the first call: what the delivery waited for before that,
+// such as an account that was away, has kept the others waiting too.
+func (s Situation) early(d *outbox.Delivery) bool {
+	first := d.FirstSentAt
+	if first.IsZero() {
+		first = d.ReceivedAt
+	}
+	return s.Now.Before(first.Add(s.Policy.EarlyGrace))
+}
+
 // unclear: bytes were sent and no answer says what became of them.
-func (s Situation) unclear(d outbox.Delivery) outbox.Delivery {
+func (s Situation) unclear(d outbox.Delivery, asked time.Duration) outbox.Delivery {
 	d.Ambiguous, d.EverAmbiguous, d.KeyUsed = true, true, true
 	d.QuietUntil = s.Now.Add(s.Policy.QuietPeriod)
 	if !s.Outage {
 		d.Attempts++
 	}
-	wait := s.Policy.Retry.Backoff(max(d.Attempts, 1), s.Jitter)
-	if mayRepeat(s.Operation, &d, s.Now.Add(wait)) && !s.Policy.Retry.gaveUp(&d, s.Now) {
-		return s.again(d, NoAnswer, wait)
+	wait := max(asked, s.Policy.Retry.Backoff(max(d.Attempts, 1), s.Jitter))
+	switch {
+	case !mayRepeat(s.Operation, &d, s.Now.Add(wait)):
+		return s.find(d, NoAnswer)
+	case s.Policy.Retry.gaveUp(&d, s.Now):
+		return s.giveUp(d)
 	}
-	return s.find(d, NoAnswer)
+	return s.again(d, NoAnswer, wait)
 }
 
 // AfterFind returns the delivery after a read of whether its effect exists.
@@ -131,7 +144,7 @@ func (s Situation) AfterFind(d outbox.Delivery, w *outbox.Work, f vendors.Findin
 	case vendors.Absent:
 		return s.absent(d, w)
 	}
-	if s.Now.Sub(d.ReceivedAt) >= s.Operation.FindWindow && s.Operation.FindWindow > 0 {
+	if s.tooOldToRead(&d) {
 		return s.hold(d, ReadWindowPassed)
 	}
 	// Reading again costs nothing but patience; the reason to read stays.
@@ -151,14 +164,14 @@ func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 	if d.QuietUntil.IsZero() {
 		d.QuietUntil = s.Now.Add(s.Policy.Timeout + s.Policy.QuietPeriod)
 	}
-	if s.Now.Before(d.QuietUntil) {
+	asked := s.Asked
+	if asked.IsZero() {
+		asked = s.Now
+	}
+	if asked.Before(d.QuietUntil) {
 		return readAgain(d, d.QuietUntil)
 	}
-	sent := d.FirstSentAt
-	if sent.IsZero() {
-		sent = d.ReceivedAt
-	}
-	if s.Operation.FindWindow > 0 && s.Now.Sub(sent) >= s.Operation.FindWindow {
+	if s.tooOldToRead(&d) {
 		return s.hold(d, ReadWindowPassed)
 	}
 	reason := d.Reason
@@ -168,11 +181,11 @@ func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 	d.Ambiguous, d.QuietUntil = false, time.Time{}
 	switch reason {
 	case RefusedAfterUnclear:
-		return s.dead(d, Refused)
-	case EarlyAfterUnclear:
-		if !s.Now.Before(d.ReceivedAt.Add(s.Policy.EarlyGrace)) {
+		if d.VendorKey == "" {
 			return s.dead(d, Refused)
 		}
+		// It may have been refused only because an earlier refusal, whose answer
+		// was lost, used up the key. With a fresh one the answer is plain.
 		return s.freshKey(d, w)
 	case EchoUnproven, DuplicateReported:
 		if d.VendorKey == "" {
@@ -184,6 +197,15 @@ func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 	}
 	d.FirstSentAt = time.Time{}
 	return s.again(d, ProvenGone, 0)
+}
+
+// tooOldToRead reports whether the call lies behind what the vendor's reads show.
+func (s Situation) tooOldToRead(d *outbox.Delivery) bool {
+	sent := d.FirstSentAt
+	if sent.IsZero() {
+		sent = d.ReceivedAt
+	}
+	return s.Operation.FindWindow > 0 && s.Now.Sub(sent) >= s.Operation.FindWindow
 }
 
 func (s Situation) freshKey(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
@@ -219,12 +241,34 @@ func (s Situation) retry(d outbox.Delivery, reason string) outbox.Delivery {
 		d.Attempts++
 	}
 	if s.Policy.Retry.gaveUp(&d, s.Now) {
-		if d.Ambiguous {
-			return s.hold(d, GaveUp)
-		}
-		return s.dead(d, GaveUp)
+		return s.giveUp(d)
 	}
-	return s.again(d, reason, s.Policy.Retry.Backoff(max(d.Attempts, 1), s.Jitter))
+	return s.unsent(d, reason, s.Policy.Retry.Backoff(max(d.Attempts, 1), s.Jitter))
+}
+
+// giveUp ends trying. What may have taken effect is read, else a person decides.
+func (s Situation) giveUp(d outbox.Delivery) outbox.Delivery {
+	switch {
+	case !d.Ambiguous:
+		return s.dead(d, GaveUp)
+	case s.Operation.Findable:
+		return s.find(d, NoAnswer)
+	}
+	return s.hold(d, GaveUp)
+}
+
+// unsent: the vendor hasn't taken this call. Where it took none before, its key
+// is as good as new, and a person's decision to send it still stands.
+func (s Situation) unsent(d outbox.Delivery, reason string, wait time.Duration) outbox.Delivery {
+	if !d.Ambiguous {
+		if !d.KeyUsed {
+			d.FirstSentAt = time.Time{}
+		}
+		if d.Reason == outbox.ReasonSentByPerson {
+			reason = d.Reason
+		}
+	}
+	return s.again(d, reason, wait)
 }
 
 func (s Situation) again(d outbox.Delivery, reason string, wait time.Duration) outbox.Delivery {

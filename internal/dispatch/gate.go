@@ -48,6 +48,7 @@ type gate struct {
 	calls  int                // calls in the ring's history
 	shared outbox.Gate        // as last read or written
 	probe  bool               // this worker has the probe, and hasn't used it
+	probed bool               // its call is under way: the answer closes the circuit
 	asking bool               // it is asking for the probe
 }
 
@@ -97,7 +98,7 @@ func (g *gate) admit(now time.Time) verdict {
 		r.CancelAt(now)
 		return verdict{wait: wait}
 	}
-	g.probe = false
+	g.probed, g.probe = g.probe, false
 	g.used++
 	return verdict{ok: true}
 }
@@ -114,8 +115,14 @@ type change struct {
 	throttle time.Duration
 }
 
-// heard counts an answer, or that none came, and says what follows for all.
+// heard counts an answer, or that none came, and says what follows for all. What
+// was decided without asking the vendor says nothing of it.
 func (g *gate) heard(r vendors.Result) (c change) {
+	if r.Method == "" {
+		return c
+	}
+	probed := g.probed
+	g.probed = false
 	switch r.Class {
 	case vendors.Denied:
 		if !g.open() {
@@ -137,7 +144,8 @@ func (g *gate) heard(r vendors.Result) (c change) {
 	}
 	g.note(false)
 	if g.open() {
-		c.close = true
+		// A call from before it opened proves nothing about now.
+		c.close = probed
 		return c
 	}
 	if c.throttle == 0 && g.ramp > 0 {

@@ -47,13 +47,13 @@ func (r Retry) Backoff(n int, jitter float64) time.Duration {
 		Clock:           backoff.SystemClock,
 	}
 	b.Reset()
-	wait := b.NextBackOff()
+	wait := min(b.NextBackOff(), r.Max)
 	for i := 1; i < n && wait < r.Max; i++ {
 		wait = b.NextBackOff()
 	}
 	// A full jitter may come out as nothing at all; a call that was just refused
 	// is worth a moment.
-	return max(time.Duration(float64(wait)*jitter), r.Initial/10)
+	return max(time.Duration(float64(wait)*jitter), min(r.Initial, r.Max)/10)
 }
 
 // gaveUp reports whether a delivery has used up both its attempts and its time.

@@ -23,7 +23,6 @@ const (
 	EchoUnproven        = "echo_unproven"         // the vendor echoed a key that was used before
 	DuplicateReported   = "duplicate_reported"    // the vendor says that it has it
 	RefusedAfterUnclear = "refused_after_unclear" // refused, but an earlier call may have taken effect
-	EarlyAfterUnclear   = "early_after_unclear"   // the same with a refusal that may only be early
 	AmountUnread        = "amount_unread"         // it took effect; how much has to be read
 	ReadFailed          = "read_failed"           // the last read got no answer
 
