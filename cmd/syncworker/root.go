@@ -47,6 +47,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something needs a person.`,
 	root.SetCompletionCommandGroupID(groupSetup)
 	root.AddCommand(
 		a.runCmd(),
+		a.publishCmd(),
+		a.eventsCmd(),
+		a.deliveriesCmd(),
+		a.rejectsCmd(),
+		a.conflictsCmd(),
+		a.vendorsCmd(),
 		a.migrateCmd(),
 		a.configCmd(),
 		a.versionCmd(),
