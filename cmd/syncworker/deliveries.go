@@ -77,7 +77,7 @@ func (a *app) printDeliveries(list []outbox.Listed, showPersonal bool) error {
 	rows := make([]deliveryRow, len(list))
 	for i := range list {
 		if !showPersonal {
-			list[i].Member = outbox.MaskMember(list[i].Member)
+			list[i].Mask()
 		}
 		rows[i] = rowOf(list[i])
 	}
@@ -245,7 +245,7 @@ func prettyJSON(text string) string {
 	if err := json.Indent(&out, []byte(text), "", "  "); err == nil {
 		text = out.String()
 	}
-	lines := strings.Split(text, "\n")
+	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for i := range lines {
 		lines[i] = printable(lines[i])
 	}

@@ -63,8 +63,7 @@ Exit codes: 0 found, 1 not found, 3 something needs a person.`,
 func (a *app) reportStatus(st outbox.Status) error {
 	for i := range st.Events {
 		for j := range st.Events[i].Deliveries {
-			d := &st.Events[i].Deliveries[j]
-			d.Member = outbox.MaskMember(d.Member)
+			st.Events[i].Deliveries[j].Mask()
 		}
 	}
 	print := a.showStatus

@@ -156,7 +156,20 @@ func TestGatesSayWhyAnAccountIsNotCalled(t *testing.T) {
 	}
 }
 
-func TestAllIsSaidAboutAnEventInManyLanguages(t *testing.T) {
+func TestHeadersOfBinaryModeGoAlongAndOrdersToTheServerDont(t *testing.T) {
+	header := map[string][]string{
+		"ce-specversion": {"1.0"}, "ce-id": {"e1"}, "ce-source": {"pos/1"}, "Ce-Type": {"order.cancelled"},
+		"ce-time": {"2026-11-21T08:00:00Z"}, "Nats-Expected-Last-Sequence": {"7"}, "Nats-Msg-Id": {"old"},
+	}
+	m, rejects := makeMessage([]byte(`{"orderNo":"o1"}`), header, time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	require.Empty(t, rejects)
+	require.Equal(t, "sync.events.order.cancelled", m.Subject)
+	require.Equal(t, []string{"e1"}, m.Header["ce-id"])
+	require.NotContains(t, m.Header, "Nats-Expected-Last-Sequence")
+	require.NotEqual(t, "old", m.Header.Get("Nats-Msg-Id"))
+}
+
+func TestAGoodEventIsPublishedByteByByte(t *testing.T) {
 	text, err := os.ReadFile("../../internal/event/testdata/good/order.created--chinese.json")
 	require.NoError(t, err)
 	p := checkLines(splitEvents("f", text), time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))

@@ -161,7 +161,10 @@ func makeMessage(payload []byte, header map[string][]string, now time.Time) (*na
 	}
 	message := nats.NewMsg(m.Subject)
 	for name, values := range header {
-		message.Header[name] = values
+		// NATS's own headers are orders to the server, and were for that time.
+		if !strings.HasPrefix(strings.ToLower(name), "nats-") {
+			message.Header[name] = values
+		}
 	}
 	message.Header.Set(jetstream.MsgIDHeader, event.MsgID(&e))
 	message.Data = payload

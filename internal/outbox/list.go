@@ -198,24 +198,3 @@ func memberKeys(members []string) []string {
 	}
 	return keys
 }
-
-// MaskMember hides who a member is: a vendor's own id stays; of a number of
-// eleven digits or more the first three and the last four characters stay, of
-// anything else the first. The finance views mask by the same rule.
-func MaskMember(member string) string {
-	kind, value, found := strings.Cut(member, ":")
-	if !found {
-		kind, value = "", member
-	} else {
-		kind += ":"
-	}
-	digits := strings.TrimLeft(strings.TrimPrefix(value, "+"), "0123456789") == ""
-	switch {
-	case value == "" || kind == "id:" && digits:
-		return member
-	case digits && len(strings.TrimPrefix(value, "+")) >= 11:
-		return kind + value[:3] + "****" + value[len(value)-4:]
-	}
-	first := []rune(value)[0]
-	return kind + string(first) + "****"
-}

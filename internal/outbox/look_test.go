@@ -330,6 +330,13 @@ func TestMembersAreMasked(t *testing.T) {
 	}
 }
 
+func TestAMaskedDeliveryNamesNobody(t *testing.T) {
+	l := outbox.Listed{Member: "mobile:13800001234", VendorMessage: "会员13800001234不存在, id 1380000123456, 手机号:13900005678"}
+	l.Mask()
+	require.Equal(t, "mobile:138****1234", l.Member)
+	require.Equal(t, "会员138****1234不存在, id 1380000123456, 手机号:139****5678", l.VendorMessage)
+}
+
 func TestDifferencesAreFieldByField(t *testing.T) {
 	first := `{"a":1,"same":1.0,"big":902384756102938475,"l":[{"q":1},{"q":2}],"gone":"x","e":{},"n":null}`
 	second := `{"a":"1","same":1e0,"big":902384756102938476,"l":[{"q":1},{"q":3}],"e":[],"n":null,"<":true}`
