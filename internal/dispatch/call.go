@@ -39,12 +39,14 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	if !intended && !h.intend(a, l, w) {
 		return Step{}
 	}
+	h.mu.Lock()
 	w.Calls++
 	w.State = outbox.Inflight
 	if w.FirstSentAt.IsZero() {
 		w.FirstSentAt = h.now()
 	}
 	call.FirstSentAt = w.FirstSentAt
+	h.mu.Unlock()
 	return h.settlePush(a, l, w, a.Vendor.Push(context.Background(), call), "push", w.Calls)
 }
 
@@ -143,6 +145,7 @@ func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
 		return h.postpone(a, l, w)
 	}
 	var f vendors.Finding
+	asked := h.now()
 	switch {
 	case fail != nil:
 		f = vendors.Finding{Found: vendors.Unavailable, Result: *fail}
@@ -152,6 +155,7 @@ func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
 		f = a.finder.Find(context.Background(), call)
 	}
 	return h.settle(a, l, w, f.Result, string(Find), w.Calls, func(s Situation, d outbox.Delivery) outbox.Delivery {
+		s.Asked = asked
 		return s.AfterFind(d, w, f)
 	})
 }
@@ -246,6 +250,9 @@ func (h *hand) lookAtRefund(a *account, l *lane, w *outbox.Work) Step {
 func (h *hand) postpone(a *account, l *lane, w *outbox.Work) Step {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if w.State == outbox.Waiting {
+		w.State, w.Reason = outbox.Pending, "" // else it would be due at once
+	}
 	w.NextAttemptAt = h.now().Add(time.Second)
 	h.leave(a, l)
 	return Step{}

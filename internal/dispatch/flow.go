@@ -12,7 +12,7 @@ import (
 // consider decides what a lane does next: it waits for the gate with an action,
 // or is put down. The lock is held.
 func (h *hand) consider(a *account, l *lane) {
-	if l.busy || l.queued || h.lanes[l.LaneState.Lane] != l {
+	if h.draining || l.busy || l.queued || h.lanes[l.LaneState.Lane] != l {
 		return
 	}
 	if l.stale {
@@ -76,18 +76,20 @@ func (h *hand) waitForGate(a *account, v verdict) {
 // putDown writes a lane's deliveries as they rest and lets go of the lane. The
 // lock is held.
 func (h *hand) putDown(a *account, l *lane, rest []outbox.Delivery) {
-	if l.More && len(rest) == 0 {
+	if h.draining {
+		return // what is held is recovered when the token is given back
+	}
+	beyond := l.beyond(rest)
+	if beyond && len(rest) == 0 {
 		l.stale = true
 		h.consider(a, l)
 		return
-	}
-	if h.draining {
-		return // what is held is recovered when the token is given back
 	}
 	l.busy = true
 	h.acts.Add(1)
 	e := &entry{lane: &outbox.LaneUpdate{Lane: l.LaneState.Lane, Epoch: l.Epoch}}
 	h.rest(l, e, rest, nil)
+	e.lane.Release = !beyond
 	put := slices.Clone(l.Work)
 	e.done = func(gone []int64, err error) {
 		h.mu.Lock()
@@ -141,7 +143,7 @@ func (h *hand) wasPutDown(a *account, l *lane, e *entry, put []*outbox.Work, err
 		h.consider(a, l)
 	default:
 		// A delivery that was handed over is on its way into this hand.
-		h.suspect = true
+		h.suspect = h.suspect || len(h.entering) == 0
 	}
 }
 
@@ -172,6 +174,9 @@ func (h *hand) settled(a *account, l *lane, w *outbox.Work, s *outbox.Settle) (e
 	if w.Type == event.PointIncremented && w.State == outbox.Delivered {
 		l.hurry(h.now())
 	}
+	if w.Type == event.OrderRefunded {
+		delete(l.Refunds, w.Event.UUID) // what was read of it is out of date
+	}
 	if w.State.Final() {
 		put = append(put, w)
 	}
@@ -179,7 +184,7 @@ func (h *hand) settled(a *account, l *lane, w *outbox.Work, s *outbox.Settle) (e
 		func(x *outbox.Work) bool { return x == w && w.State.Final() })}
 	step := Plan(&rest, a.ops, a.Policy, h.now())
 	switch {
-	case step.Act == nil && (len(step.Rest) > 0 || !l.More) && !h.draining:
+	case step.Act == nil && !l.beyond(step.Rest) && !h.draining:
 		if e.lane == nil {
 			e.lane = &outbox.LaneUpdate{Lane: l.LaneState.Lane, Epoch: l.Epoch}
 		}
@@ -188,7 +193,7 @@ func (h *hand) settled(a *account, l *lane, w *outbox.Work, s *outbox.Settle) (e
 		}
 		h.rest(l, e, step.Rest, s)
 		put = slices.Clone(l.Work)
-	case step.Act != nil && step.Act != w && !w.State.Final() && w.State != outbox.Pending:
+	case step.Act != nil && step.Act != w && !w.State.Final() && w.State != outbox.Pending && !h.blocks(a, w):
 		// The others of a member's lane go on without it.
 		s.Rest = true
 		if e.lane == nil {
@@ -202,6 +207,20 @@ func (h *hand) settled(a *account, l *lane, w *outbox.Work, s *outbox.Settle) (e
 		e.intent = &outbox.Intent{ID: next.Act.ID, WasCalls: next.Act.Calls, SentAt: h.now()}
 	}
 	return e, put, next
+}
+
+// beyond reports whether deliveries that rest behind those in hand may be called
+// now: nothing of what rests here keeps them from it, nor would come back with
+// them at once.
+func (l *lane) beyond(rest []outbox.Delivery) bool {
+	return l.More && (len(rest) == 0 || l.Kind == outbox.MemberLane) &&
+		!slices.ContainsFunc(rest, func(d outbox.Delivery) bool { return d.State != outbox.Unknown && d.State != outbox.Held })
+}
+
+// blocks reports whether the lane waits while a delivery is unknown or held.
+func (h *hand) blocks(a *account, w *outbox.Work) bool {
+	op, _ := a.ops(w.Type)
+	return op.Blocks
 }
 
 // goesOn reports whether the lane's next call may follow at once in the slot of
@@ -261,7 +280,8 @@ func (h *hand) answered(a *account, r vendors.Result) (outage bool) {
 		closed := a.gate.shared
 		closed.OpenUntil, closed.Opens, closed.Cause = time.Time{}, 0, ""
 		a.gate.sync(closed)
-	case c.throttle > 0:
+	}
+	if c.throttle > 0 {
 		a.gate.shared.ThrottledUntil = now.Add(c.throttle)
 	}
 	h.acts.Add(1)

@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -44,12 +46,11 @@ type gate struct {
 	used  int
 	ramp  int // after a pause, calls in flight grow from one; 0 is all of the share
 
-	lost   [circuitCalls]bool // ring of the last calls: true where no answer came
-	calls  int                // calls in the ring's history
-	shared outbox.Gate        // as last read or written
-	probe  bool               // this worker has the probe, and hasn't used it
-	probed bool               // its call is under way: the answer closes the circuit
-	asking bool               // it is asking for the probe
+	calls  []outcome   // the last ones to have begun, of those that have ended
+	shared outbox.Gate // as last read or written
+	probe  bool        // this worker has the probe, and hasn't used it
+	probed bool        // its call is under way: the answer closes the circuit
+	asking bool        // it is asking for the probe
 }
 
 func newGate(limits Limits) *gate {
@@ -68,6 +69,13 @@ func (g *gate) divide(p outbox.Peers) {
 		g.limiter.SetLimit(rate.Limit(each))
 		g.limiter.SetBurst(max(1, int(each/20)))
 	}
+}
+
+// outcome of a call, for the circuit. What counts is when a call began: a burst of
+// timeouts says nothing about a vendor that has answered since they were sent.
+type outcome struct {
+	began time.Time
+	lost  bool // no answer came
 }
 
 // Verdict of a gate on one more call.
@@ -136,13 +144,13 @@ func (g *gate) heard(r vendors.Result) (c change) {
 		if r.Hold != "" {
 			break
 		}
-		g.note(true)
+		g.note(r.StartedAt, true)
 		if !g.open() && g.tripped() {
 			c.open = CauseNoAnswer
 		}
 		return c
 	}
-	g.note(false)
+	g.note(r.StartedAt, false)
 	if g.open() {
 		// A call from before it opened proves nothing about now.
 		c.close = probed
@@ -156,31 +164,36 @@ func (g *gate) heard(r vendors.Result) (c change) {
 	return c
 }
 
-func (g *gate) note(lost bool) {
-	g.lost[g.calls%circuitCalls] = lost
-	g.calls++
+func (g *gate) note(began time.Time, lost bool) {
+	at, _ := slices.BinarySearchFunc(g.calls, began, func(o outcome, t time.Time) int {
+		return cmp.Or(o.began.Compare(t), -1) // behind those of the same moment
+	})
+	g.calls = slices.Insert(g.calls, at, outcome{began, lost})
+	if len(g.calls) > circuitCalls {
+		g.calls = slices.Delete(g.calls, 0, 1)
+	}
 }
 
 // tripped reports whether half of the last calls, or all of the last few, got no
 // answer.
 func (g *gate) tripped() bool {
 	lost, row := 0, 0
-	for i := 1; i <= min(g.calls, circuitCalls); i++ {
-		if g.lost[(g.calls-i)%circuitCalls] {
+	for i, o := range slices.Backward(g.calls) {
+		if o.lost {
 			lost++
-			if row == i-1 {
+			if row == len(g.calls)-1-i {
 				row++
 			}
 		}
 	}
-	return row >= circuitRow || g.calls >= circuitCalls && lost >= circuitCalls/2
+	return row >= circuitRow || len(g.calls) == circuitCalls && lost >= circuitCalls/2
 }
 
 // sync takes over what the workers share. Once the circuit is closed again,
 // calls in flight grow from one.
 func (g *gate) sync(shared outbox.Gate) {
 	if g.open() && shared.OpenUntil.IsZero() {
-		g.ramp, g.calls = 1, 0
+		g.ramp, g.calls = 1, nil
 	}
 	g.shared = shared
 }

@@ -30,7 +30,8 @@ type hand struct {
 	maxID      int64 // the largest delivery id seen
 	entering   map[*int64]struct{}
 	claiming   int
-	suspect    bool // the database may know of deliveries in this hand that it doesn't
+	suspect    bool               // the database may know of deliveries in this hand that it doesn't
+	met        map[int64]struct{} // while it is asked: what is in the hand or comes into it
 	draining   bool
 
 	acts sync.WaitGroup // actions and commits under way
@@ -199,6 +200,7 @@ func (h *hand) take(handed *outbox.Handed) {
 		}
 	}
 	l.handed++
+	h.meet(w)
 	l.Work = append(l.Work, w)
 	Sort(l.Work)
 	a.live++

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"syncworker/internal/outbox"
@@ -20,7 +21,10 @@ func (h *hand) renewLoop(ctx context.Context) {
 		}
 		err := h.renew(ctx)
 		if errors.Is(err, outbox.ErrLeaseLost) {
-			h.lost <- err
+			select {
+			case h.lost <- err:
+			default: // it is known already, and nobody may be listening any more
+			}
 			return
 		}
 		if err != nil && ctx.Err() == nil {
@@ -66,22 +70,52 @@ func (h *hand) renew(ctx context.Context) error {
 
 // adopt takes into the hand what the database says that it holds.
 func (h *hand) adopt(ctx context.Context) error {
-	adopted, err := h.store.Adopt(ctx, h.token)
-	if err != nil {
-		return err
+	h.mu.Lock()
+	h.met = map[int64]struct{}{}
+	for _, l := range h.lanes {
+		h.meet(l.Work...)
 	}
+	h.mu.Unlock()
+	adopted, err := h.store.Adopt(ctx, h.token)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.entering) > 0 {
-		return nil // some of them may be on their way
+	met := h.met
+	h.met = nil
+	if err != nil || len(h.entering) > 0 || h.claiming > 0 {
+		return err // some of them may be on their way
 	}
 	h.suspect = false
+	// What was in the hand when the database was asked, or came meanwhile, may be
+	// settled by now: it isn't taken over again.
+	adopted = slices.DeleteFunc(adopted, func(x outbox.Handed) bool {
+		_, known := met[x.ID]
+		return known || h.accounts[x.Account] == nil
+	})
+	lost := map[outbox.Lane]int{}
 	for i := range adopted {
-		if h.accounts[adopted[i].Account] != nil {
-			h.take(&adopted[i])
+		lost[adopted[i].Lane.Lane]++
+	}
+	for i := range adopted {
+		x := adopted[i].Lane
+		if l := h.lanes[x.Lane]; l == nil || l.Epoch != x.Epoch {
+			// All that was ever handed over is met with these; what else the
+			// lane has is read first.
+			h.lanes[x.Lane] = &lane{Lane: Lane{LaneState: x}, handed: x.Handed - lost[x.Lane], stale: true}
 		}
+		h.take(&adopted[i])
 	}
 	return nil
+}
+
+// meet notes deliveries that come into the hand while the database is being
+// asked what the hand should have. The lock is held.
+func (h *hand) meet(work ...*outbox.Work) {
+	if h.met == nil {
+		return
+	}
+	for _, w := range work {
+		h.met[w.ID] = struct{}{}
+	}
 }
 
 // claimLoop takes lanes that are due: retries, backlogs, and what others left.
@@ -164,6 +198,7 @@ func (h *hand) fill(a *account, l *lane, x *outbox.Loaded) {
 	for _, w := range x.Work {
 		h.maxID = max(h.maxID, w.ID)
 	}
+	h.meet(x.Work...)
 	l.Work = append(l.Work, x.Work...)
 	Sort(l.Work)
 	a.live += len(x.Work)
@@ -255,7 +290,12 @@ func (h *hand) share(a *account, c change) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.config.Lease/3)
 	defer cancel()
 	var err error
+	if c.throttle > 0 {
+		err = h.store.Throttle(ctx, a.Name, c.throttle)
+		h.log.Warn().Str("account", a.Name).Dur("wait", c.throttle).Msg("the vendor asks for patience")
+	}
 	switch {
+	case err != nil:
 	case c.open != "":
 		_, err = h.store.OpenCircuit(ctx, a.Name, c.open, h.config.Circuit.Probe)
 		h.log.Error().Str("account", a.Name).Str("cause", c.open).
@@ -263,9 +303,6 @@ func (h *hand) share(a *account, c change) {
 	case c.close:
 		err = h.store.CloseCircuit(ctx, a.Name)
 		h.log.Info().Str("account", a.Name).Msg("the circuit is closed: the account answers again")
-	case c.throttle > 0:
-		err = h.store.Throttle(ctx, a.Name, c.throttle)
-		h.log.Warn().Str("account", a.Name).Dur("wait", c.throttle).Msg("the vendor asks for patience")
 	}
 	if err != nil {
 		h.log.Warn().Err(err).Str("account", a.Name).Msg("sharing the state of an account")

@@ -70,96 +70,104 @@ func Sort(work []*outbox.Work) {
 
 // Plan decides what a lane does next.
 func Plan(l *Lane, ops Operations, policy Policy, now time.Time) Step {
-	if l.Kind == outbox.MemberLane {
-		return planMember(l, ops, now)
+	p := &plan{Lane: l, ops: ops, policy: policy, now: now}
+	if step, open := p.openQuestion(); open {
+		return step
 	}
-	return planOrder(l, ops, policy, now)
+	if l.Kind == outbox.MemberLane {
+		return p.member()
+	}
+	return p.order()
 }
 
-// planMember goes through a member's points: in order, but what is unknown or
-// held lets the others go on, since each has a key of its own; and a decrement
-// that was refused only because points are missing lets increments pass.
-func planMember(l *Lane, ops Operations, now time.Time) Step {
+// plan is what one run of Plan looks at.
+type plan struct {
+	*Lane
+	ops    Operations
+	policy Policy
+	now    time.Time
+}
+
+// openQuestion finds a delivery of the lane whose unclear call can be cleared up
+// now. That goes before anything new, wherever in the lane it stands.
+func (p *plan) openQuestion() (Step, bool) {
+	for _, w := range p.Work {
+		if w.State != outbox.Unknown && !w.Ambiguous {
+			continue
+		}
+		if action, next := p.move(w); action != "" && p.due(&next) {
+			return Step{Act: w, Action: action}, true
+		}
+	}
+	return Step{}, false
+}
+
+// member goes through a member's points: in order, but what is unknown or held
+// lets the others go on, since each has a key of its own; and a decrement that
+// was refused only because points are missing lets increments pass.
+func (p *plan) member() Step {
 	var rest []outbox.Delivery
 	short := false
-	for i, w := range l.Work {
-		op, ok := ops(w.Type)
-		if !ok {
-			rest = append(rest, heldAs(&w.Delivery, Unsupported))
-			continue
-		}
-		action, next := move(&w.Delivery, op, now)
+	for i, w := range p.Work {
+		action, next := p.move(w)
 		if short && action == Push && w.Type == event.PointDecremented {
-			rest = append(rest, behind(next, ""))
+			rest = append(rest, p.behind(w, ""))
 			continue
 		}
-		if action != "" && due(&next, now) {
+		if action != "" && p.due(&next) {
 			return Step{Act: w, Action: action}
 		}
 		rest = append(rest, next)
+		op, _ := p.ops(w.Type)
 		switch {
 		case next.State == outbox.Pending && next.Reason == Early:
 			short = true
 		case next.State == outbox.Pending:
-			return Step{Rest: restBehind(rest, l.Work[i+1:], "")}
+			return Step{Rest: p.restBehind(rest, i+1, "")}
 		case op.Blocks:
-			return Step{Rest: restBehind(rest, l.Work[i+1:], blockedBy(next.State))}
+			return Step{Rest: p.restBehind(rest, i+1, blockedBy(next.State))}
 		}
 	}
 	return Step{Rest: rest}
 }
 
-// planOrder goes through an order's events: each waits for those before it.
-func planOrder(l *Lane, ops Operations, policy Policy, now time.Time) Step {
-	if step, open := openQuestion(l, ops, now); open {
-		return step
-	}
+// order goes through an order's events: each waits for those before it.
+func (p *plan) order() Step {
 	var rest []outbox.Delivery
-	for i, w := range l.Work {
-		if w.Type != event.OrderCreated && !asked(&w.Delivery) && l.Created != string(outbox.Delivered) {
-			if waiting, stop := withoutCreate(l.Created, l.Work[i:], policy, now); stop {
-				return Step{Rest: append(rest, waiting...)}
+	// Without the create each waits or is held by itself. Only what a person has
+	// decided to send passes those that wait.
+	waits, stopped := false, false
+	for i, w := range p.Work {
+		switch {
+		case w.Type == event.OrderCreated || p.Created == string(outbox.Delivered):
+		case !asked(&w.Delivery):
+			if d, goes := p.withoutCreate(w, waits); !goes {
+				rest = append(rest, d)
+				waits, stopped = true, stopped || d.State == outbox.Held
+				continue
 			}
+		case w.State == outbox.Held, waits && (stopped || w.Reason != outbox.ReasonSentByPerson || w.Ambiguous):
+			rest = append(rest, p.behind(w, ""))
+			waits, stopped = true, true
+			continue
 		}
-		op, ok := ops(w.Type)
-		if !ok {
-			return Step{Rest: restBehind(append(rest, heldAs(&w.Delivery, Unsupported)), l.Work[i+1:], PredecessorHeld)}
-		}
-		if d, skip, objected := objection(l, w, policy, now); objected {
+		if d, skip, objected := p.objection(w); objected {
 			rest = append(rest, d)
 			if skip {
 				continue
 			}
-			return Step{Rest: restBehind(rest, l.Work[i+1:], blockedBy(d.State))}
+			return Step{Rest: p.restBehind(rest, i+1, blockedBy(d.State))}
 		}
-		action, next := move(&w.Delivery, op, now)
-		if action == "" || !due(&next, now) {
-			return Step{Rest: restBehind(append(rest, next), l.Work[i+1:], blockedBy(next.State))}
+		action, next := p.move(w)
+		if action == "" || !p.due(&next) {
+			return Step{Rest: p.restBehind(append(rest, next), i+1, blockedBy(next.State))}
 		}
-		if _, looked := l.Refunds[w.Event.UUID]; w.Type == event.OrderRefundDeleted && !looked && !asked(&w.Delivery) {
+		if _, looked := p.Refunds[w.Event.UUID]; w.Type == event.OrderRefundDeleted && !looked && !asked(&w.Delivery) {
 			return Step{Act: w, Action: LookAtRefund}
 		}
 		return Step{Act: w, Action: action}
 	}
 	return Step{Rest: rest}
-}
-
-// openQuestion finds a delivery of the lane whose unclear call can be cleared up
-// now. That goes before anything new, wherever in the lane it stands.
-func openQuestion(l *Lane, ops Operations, now time.Time) (Step, bool) {
-	for _, w := range l.Work {
-		if w.State != outbox.Unknown && !w.Ambiguous {
-			continue
-		}
-		op, ok := ops(w.Type)
-		if !ok {
-			continue
-		}
-		if action, next := move(&w.Delivery, op, now); action != "" && due(&next, now) {
-			return Step{Act: w, Action: action}, true
-		}
-	}
-	return Step{}, false
 }
 
 // asked reports whether the checks before a first sending don't apply: it was
@@ -180,18 +188,26 @@ func blockedBy(s outbox.State) string {
 	return ""
 }
 
-// restBehind adds the deliveries that stand behind one that lets nothing pass.
-func restBehind(rest []outbox.Delivery, work []*outbox.Work, reason string) []outbox.Delivery {
-	for _, w := range work {
-		rest = append(rest, behind(w.Delivery, reason))
+// restBehind adds the deliveries from the i-th on, which stand behind one that
+// lets nothing pass.
+func (p *plan) restBehind(rest []outbox.Delivery, i int, reason string) []outbox.Delivery {
+	for _, w := range p.Work[i:] {
+		rest = append(rest, p.behind(w, reason))
 	}
 	return rest
 }
 
 // behind returns a delivery that isn't the head as it rests: it has no time of
-// its own. One with a question of its own keeps that.
-func behind(d outbox.Delivery, reason string) outbox.Delivery {
-	if asked(&d) && d.Reason != outbox.ReasonSentByPerson {
+// its own. One with a question of its own keeps that, or is held where nothing
+// can answer it; a person's decision to send it still stands when its turn comes.
+func (p *plan) behind(w *outbox.Work, reason string) outbox.Delivery {
+	d := w.Delivery
+	switch {
+	case d.Reason == outbox.ReasonSentByPerson && !d.Ambiguous:
+		d.NextAttemptAt = time.Time{}
+		return d
+	case asked(&d):
+		_, d = p.move(w)
 		return d
 	}
 	d.NextAttemptAt = time.Time{}
@@ -204,66 +220,70 @@ func behind(d outbox.Delivery, reason string) outbox.Delivery {
 	return d
 }
 
-// withoutCreate decides about the events of an order whose create hasn't been
-// delivered and isn't in hand. stop is false where the first of them is sent all
-// the same, since the account says so of orders that it never saw.
-func withoutCreate(created string, work []*outbox.Work, policy Policy, now time.Time) (rest []outbox.Delivery, stop bool) {
-	if created == "" && policy.SendUnseen && !now.Before(work[0].ReceivedAt.Add(policy.PredecessorWait)) {
-		return nil, false
+// withoutCreate decides about an event of an order whose create hasn't been
+// delivered and isn't in hand. goes is true where it is sent all the same, since
+// the account says so of orders that it never saw; not before others that wait.
+func (p *plan) withoutCreate(w *outbox.Work, waits bool) (d outbox.Delivery, goes bool) {
+	d = w.Delivery
+	switch {
+	case p.Created == string(outbox.Dead):
+		d.State, d.Reason, d.NextAttemptAt = outbox.Waiting, PredecessorDead, time.Time{}
+	case p.Created == string(outbox.Cancelled):
+		d.State, d.Reason, d.NextAttemptAt = outbox.Cancelled, PredecessorCancelled, time.Time{}
+	case p.now.Before(p.deadline(w)):
+		d.State, d.Reason, d.NextAttemptAt = outbox.Waiting, PredecessorMissing, p.deadline(w)
+	case p.policy.SendUnseen && waits:
+		return p.behind(w, ""), false
+	case p.policy.SendUnseen:
+		return d, true
+	default:
+		d = heldAs(&d, UnseenOrder)
 	}
-	for _, w := range work {
-		d := w.Delivery
-		deadline := w.ReceivedAt.Add(policy.PredecessorWait)
-		switch {
-		case asked(&d):
-		case created == string(outbox.Dead):
-			d.State, d.Reason, d.NextAttemptAt = outbox.Waiting, PredecessorDead, time.Time{}
-		case created == string(outbox.Cancelled):
-			d.State, d.Reason, d.NextAttemptAt = outbox.Cancelled, PredecessorCancelled, time.Time{}
-		case now.Before(deadline):
-			d.State, d.Reason, d.NextAttemptAt = outbox.Waiting, PredecessorMissing, deadline
-		case policy.SendUnseen:
-			d = behind(d, "")
-		default:
-			d = heldAs(&d, UnseenOrder)
-		}
-		rest = append(rest, d)
-	}
-	return rest, true
+	return d, false
 }
+
+// deadline is when a delivery has waited long enough for its predecessor.
+func (p *plan) deadline(w *outbox.Work) time.Time { return w.ReceivedAt.Add(p.policy.PredecessorWait) }
 
 // objection returns the delivery as it is when its turn has come and it isn't
 // sent all the same. skip lets the others of its lane go on.
-func objection(l *Lane, w *outbox.Work, policy Policy, now time.Time) (d outbox.Delivery, skip, objected bool) {
+func (p *plan) objection(w *outbox.Work) (d outbox.Delivery, skip, objected bool) {
 	d = w.Delivery
-	if asked(&d) {
+	refund, looked := p.Refunds[w.Event.UUID]
+	if w.Type != event.OrderRefundDeleted || !looked || asked(&d) {
 		return d, false, false
 	}
-	switch w.Type {
-	case event.OrderUpdated:
-		if w.EventTime.Before(l.UpdatedTo) {
-			return heldAs(&d, Superseded), false, true
-		}
-	case event.OrderRefundDeleted:
-		refund, looked := l.Refunds[w.Event.UUID]
-		if !looked {
-			return d, false, false
-		}
-		state, reason := AfterRefund(refund, l.OpenRefunds, l.Created)
-		deadline := w.ReceivedAt.Add(policy.PredecessorWait)
-		switch {
-		case state == "":
-			return d, false, false
-		case reason == PredecessorMissing && !now.Before(deadline):
-			return heldAs(&d, UnseenRefund), false, true
-		case reason == PredecessorMissing:
-			d.State, d.Reason, d.NextAttemptAt = state, reason, deadline
-		default:
-			d.State, d.Reason, d.NextAttemptAt = state, reason, time.Time{}
-		}
-		return d, state == outbox.Waiting, true
+	state, reason := AfterRefund(refund, p.OpenRefunds, p.Created)
+	if state == "" && p.unclearRefund(w) {
+		state, reason = outbox.Waiting, PredecessorUnknown
 	}
-	return d, false, false
+	switch {
+	case state == "":
+		return d, false, false
+	case reason == PredecessorMissing && !p.now.Before(p.deadline(w)):
+		return heldAs(&d, UnseenRefund), false, true
+	}
+	d.State, d.Reason, d.NextAttemptAt = state, reason, time.Time{}
+	if reason == PredecessorMissing {
+		d.NextAttemptAt = p.deadline(w)
+	}
+	return d, state == outbox.Waiting, true
+}
+
+// superseded reports whether an update is older than one already delivered:
+// updates are partial, so neither sending nor dropping it is safe. That goes for
+// a repeat too.
+func (p *plan) superseded(w *outbox.Work) bool {
+	return w.Type == event.OrderUpdated && w.EventTime.Before(p.UpdatedTo) && w.Reason != outbox.ReasonSentByPerson
+}
+
+// unclearRefund reports whether another refund of the order, or the taking back
+// of one, may have taken effect without our knowing.
+func (p *plan) unclearRefund(but *outbox.Work) bool {
+	return slices.ContainsFunc(p.Work, func(w *outbox.Work) bool {
+		return w != but && (w.Type == event.OrderRefunded || w.Type == event.OrderRefundDeleted) &&
+			(w.Ambiguous || w.State == outbox.Unknown)
+	})
 }
 
 // AfterRefund decides about a refund_deleted by what became of its refund: the
@@ -291,8 +311,9 @@ func AfterRefund(refund outbox.State, open int, created string) (outbox.State, s
 // move says what can be done about a delivery, and how it stands before that:
 // an unclear call is repeated where that is safe, else read, else a person
 // decides. No action means that it is held.
-func move(d *outbox.Delivery, op vendors.Operation, now time.Time) (Action, outbox.Delivery) {
-	next := *d
+func (p *plan) move(w *outbox.Work) (Action, outbox.Delivery) {
+	d, next := &w.Delivery, w.Delivery
+	op, supported := p.ops(w.Type)
 	if d.State == outbox.Waiting {
 		// What it waited for is there, or it wouldn't have come this far.
 		next.State, next.Reason, next.NextAttemptAt = outbox.Pending, "", time.Time{}
@@ -300,11 +321,15 @@ func move(d *outbox.Delivery, op vendors.Operation, now time.Time) (Action, outb
 	switch {
 	case d.State == outbox.Held:
 		return "", next
+	case !supported:
+		return "", heldAs(d, Unsupported)
+	case p.superseded(w):
+		return "", heldAs(d, Superseded)
 	case d.State == outbox.Unknown && !repeatable(d.Reason):
 		return Find, next
 	case d.State != outbox.Unknown && !d.Ambiguous:
 		return Push, next
-	case mayRepeat(op, d, now):
+	case mayRepeat(op, d, p.now):
 		return Push, next
 	case op.Findable:
 		return Find, next
@@ -328,4 +353,4 @@ func heldAs(d *outbox.Delivery, reason string) outbox.Delivery {
 	return next
 }
 
-func due(d *outbox.Delivery, now time.Time) bool { return !d.NextAttemptAt.After(now) }
+func (p *plan) due(d *outbox.Delivery) bool { return !d.NextAttemptAt.After(p.now) }
