@@ -181,6 +181,9 @@ func (d *shopDay) careful(t *testing.T) {
 				continue
 			}
 		}
+		if v.Kind == sandbox.AfterDelete && v.Op == sandbox.OpDealDelete {
+			continue // a delete is safe to repeat after an unclear answer
+		}
 		require.Fail(t, "violation", "%+v\n%+v\n%+v", v, calls[v.Call], calls[v.Other])
 	}
 }
@@ -191,16 +194,24 @@ func (d *shopDay) agrees(t *testing.T) {
 	sum := d.sandbox.Summary()
 	require.Equal(t, int(sum.PointsIn), d.count(t, `SELECT coalesce(sum(points_applied), 0)::int FROM finance.points WHERE direction = 1 AND delivery_state = 'delivered'`))
 	require.Equal(t, int(sum.PointsOut), d.count(t, `SELECT coalesce(sum(points_applied), 0)::int FROM finance.points WHERE direction = -1 AND delivery_state = 'delivered'`))
-	for _, o := range d.sandbox.Orders() {
-		var paid, refunded decimal.Decimal
-		var open int
-		err := d.db.QueryRow(t.Context(), `SELECT o.amount_paid, o.refunded_total,
-				(SELECT count(*) FROM finance.deliveries d WHERE d.order_no = o.order_no AND d.state = 'held')
-			FROM finance.orders o WHERE o.order_no = $1`, o.OrderNo).Scan(&paid, &refunded, &open)
-		require.NoError(t, err, o.OrderNo)
-		if open == 0 {
-			require.Equal(t, o.AmountPaid.String(), paid.String(), o.OrderNo)
-			require.Equal(t, o.Refunded.String(), refunded.String(), o.OrderNo)
+	type sums struct {
+		paid, refunded decimal.Decimal
+		open           bool
+	}
+	rows, err := d.db.Query(t.Context(), `SELECT order_no, coalesce(amount_paid, 0), refunded_total, order_no IN (
+		SELECT order_no FROM finance.deliveries WHERE state = 'held') FROM finance.orders`)
+	require.NoError(t, err)
+	ours := map[string]sums{}
+	var no string
+	var row sums
+	_, err = pgx.ForEachRow(rows, []any{&no, &row.paid, &row.refunded, &row.open}, func() error { ours[no] = row; return nil })
+	require.NoError(t, err)
+	for _, theirs := range d.sandbox.Orders() {
+		our, found := ours[theirs.OrderNo]
+		require.True(t, found, theirs.OrderNo)
+		if !our.open {
+			require.Equal(t, theirs.AmountPaid.String(), our.paid.String(), theirs.OrderNo)
+			require.Equal(t, theirs.Refunded.String(), our.refunded.String(), theirs.OrderNo)
 		}
 	}
 }
@@ -260,6 +271,9 @@ func (d *shopDay) expected() map[string]int {
 		states["dead:refused"] += n
 	}
 	for reason, n := range d.Held {
+		if reason == "unseen_order" {
+			reason = "predecessor_missing" // predecessor_wait isn't over yet
+		}
 		state := "held:"
 		if strings.HasPrefix(reason, "predecessor_") {
 			state = "waiting:"
