@@ -21,6 +21,7 @@ type deciding struct {
 	rate    float64
 
 	evidence, vendorRef string
+	points              int64
 	applied, notApplied bool
 	sendAgain           bool
 }
@@ -98,6 +99,7 @@ func (a *app) resolveCmd() *cobra.Command {
 	flags.BoolVar(&d.notApplied, "not-applied", false, "the effect doesn't exist, and isn't to be sent")
 	flags.BoolVar(&d.sendAgain, "send-again", false, "send it")
 	flags.StringVar(&d.evidence, "evidence", "", "with --applied: how you know, such as what a page of the vendor shows")
+	flags.Int64Var(&d.points, "points-applied", -1, "with --applied: how many points the vendor shows, where it may be fewer than asked")
 	flags.StringVar(&d.vendorRef, "vendor-ref", "", "with --applied: the vendor's own reference, if it has one")
 	return cmd
 }
@@ -116,8 +118,8 @@ func (d *deciding) answer() (outbox.Action, error) {
 		return "", usagef("give one of --applied, --not-applied and --send-again")
 	case action == outbox.Applied && d.evidence == "":
 		return "", usagef("--applied needs --evidence: how do you know that the effect exists?")
-	case action != outbox.Applied && d.evidence+d.vendorRef != "":
-		return "", usagef("--evidence and --vendor-ref go with --applied")
+	case action != outbox.Applied && (d.evidence+d.vendorRef != "" || d.points >= 0):
+		return "", usagef("--evidence, --vendor-ref and --points-applied go with --applied")
 	}
 	return action, nil
 }
@@ -146,6 +148,9 @@ func (a *app) decide(cmd *cobra.Command, args []string, d *deciding, action outb
 		dec := outbox.Decision{
 			Action: action, Actor: d.deed.actor, Why: d.deed.why, Evidence: d.evidence, VendorRef: d.vendorRef,
 			Accounts: accountNames(c), Route: c.Accounts,
+		}
+		if action == outbox.Applied && d.points >= 0 {
+			dec.PointsApplied = &d.points
 		}
 		plan, err := store.Plan(ctx, dec, f, d.limit)
 		if err != nil {

@@ -92,7 +92,7 @@ const standingColumns = `d.id, d.event_id, d.received_at, d.event_time, d.state_
 	d.first_sent_at, d.quiet_until, d.delivered_at, d.lane, d.account, d.type, d.state, d.reason, d.attempts, d.calls,
 	d.ambiguous, d.ever_ambiguous, d.key_used, d.duplicate, coalesce(d.vendor_key, ''), d.vendor_ref, d.points_applied,
 	d.owner, coalesce(e.tenant, l.tenant, ''), coalesce(l.tenant, ''), coalesce(e.order_no, ''), e.amount::text,
-	coalesce(e.points, 0)`
+	coalesce(e.points, 0), coalesce(e.decr_to_zero, false)`
 
 const standingFrom = ` FROM outbox.deliveries d
 	LEFT JOIN outbox.lanes l ON l.lane = d.lane
@@ -106,6 +106,7 @@ func (s *Standing) columns() []any {
 		(*instant)(&d.FirstSentAt), (*instant)(&d.QuietUntil), &deliveredAt, &d.Lane, &d.Account, &d.Type, &d.State,
 		&d.Reason, &d.Attempts, &d.Calls, &d.Ambiguous, &d.EverAmbiguous, &d.KeyUsed, &d.Duplicate, &d.VendorKey,
 		&d.VendorRef, &d.PointsApplied, &s.Owner, &s.Tenant, &s.LaneTenant, &s.OrderNo, &s.Amount, &s.Points,
+		&s.DecrToZero,
 	}
 }
 

@@ -1,10 +1,13 @@
 package outbox_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"syncworker/internal/event"
 	"syncworker/internal/outbox"
@@ -117,6 +120,7 @@ func TestCancelOfACreateTakesAlongWhatWaitsBehindIt(t *testing.T) {
 	s.becomes(ids[1], outbox.Waiting)
 	s.becomes(ids[2], outbox.Held)
 	other := s.comes(line{kind: event.OrderRefunded, order: "o1", uuid: "r1", tenant: "beta"})[0]
+	s.exec(`UPDATE outbox.deliveries SET state = 'waiting' WHERE id = $1`, other)
 
 	plan, err := s.Plan(t.Context(), decides(outbox.Cancel), outbox.Filter{IDs: ids[:1]}, 0)
 	require.NoError(t, err)
@@ -129,7 +133,7 @@ func TestCancelOfACreateTakesAlongWhatWaitsBehindIt(t *testing.T) {
 	require.Equal(t, outbox.ReasonPredecessorCancelled, s.row(ids[1])["reason"])
 	require.Equal(t, "held", s.row(ids[2])["state"], "it has a question of its own")
 	require.Equal(t, "pending", s.row(ids[3])["state"], "another order")
-	require.Equal(t, "held", s.row(other)["state"], "another tenant")
+	require.Equal(t, "waiting", s.row(other)["state"], "another tenant")
 	deeds, err := s.Deeds(t.Context(), "delivery "+itoa(ids[1]))
 	require.NoError(t, err)
 	require.Len(t, deeds, 1)
@@ -175,6 +179,71 @@ func TestAppliedIsDeliveredOnAPersonsWord(t *testing.T) {
 	require.Contains(t, string(deeds[0].Before), `"state": "held"`)
 	require.Contains(t, string(deeds[0].After), `"state": "delivered"`)
 	require.Contains(t, string(deeds[0].After), `"evidence": "seen in the console"`)
+}
+
+func TestAppliedWantsToKnowHowManyPointsWereTaken(t *testing.T) {
+	s := newShop(t)
+	exact := s.comesAs(outbox.Held, points("p1"))
+	toZero := s.comesAs(outbox.Held, line{kind: event.PointDecremented, data: `{"uuid":"p2","point":8,"pattern":0,"decrToZero":true,"membershipId":7}`})
+	order := s.comesAs(outbox.Held, create("o1"))
+	require.Contains(t, s.refused(decides(outbox.Applied), toZero), "say with --points-applied how many of 8")
+	said := func(n int64) outbox.Decision {
+		dec := decides(outbox.Applied)
+		dec.PointsApplied = &n
+		return dec
+	}
+	require.Contains(t, s.refused(said(9), toZero), "9 can't be")
+	require.Contains(t, s.refused(said(3), exact), "3 can't be")
+	require.Contains(t, s.refused(said(8), order), "has no points")
+	acted, err := s.Act(t.Context(), said(3), toZero)
+	require.NoError(t, err)
+	require.Empty(t, acted.Refused)
+	require.EqualValues(t, 3, s.row(toZero)["points_applied"])
+	s.acts(outbox.Applied, order)
+	require.Nil(t, s.row(order)["points_applied"])
+}
+
+// A worker locks deliveries and then lanes; a person the lane and then the
+// delivery. Neither may wait for the other for good, and each delivery ends with
+// one of the two.
+func TestACancelRacesWithAnIntent(t *testing.T) {
+	s := newShop(t)
+	var lines []line
+	for i := range 30 {
+		lines = append(lines, line{kind: event.PointIncremented, uuid: itoa(int64(i)), member: "1380000" + itoa(int64(1000+i))})
+	}
+	ids := s.comesTo([]string{account}, []string{account}, lines...)
+	rows, err := s.conn.Query(t.Context(), `SELECT lane, epoch FROM outbox.lanes`)
+	require.NoError(t, err)
+	var updates []*outbox.LaneUpdate
+	var lane outbox.Lane
+	var epoch int
+	_, err = pgx.ForEachRow(rows, []any{&lane, &epoch}, func() error {
+		updates = append(updates, &outbox.LaneUpdate{Lane: lane, Epoch: epoch, Member: "7"})
+		return nil
+	})
+	require.NoError(t, err)
+
+	acted := make([]outbox.Acted, len(ids))
+	var group errgroup.Group
+	group.SetLimit(3)
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			acted[i], err = s.Act(t.Context(), decides(outbox.Cancel), id)
+			return err
+		})
+	}
+	var intents []*outbox.Intent
+	for _, id := range ids {
+		intents = append(intents, &outbox.Intent{ID: id, SentAt: opening})
+	}
+	gone := s.commits(outbox.Commit{Intents: intents, Lanes: updates})
+	require.NoError(t, group.Wait())
+	for i, id := range ids {
+		cancelled := acted[i].Refused == ""
+		require.Equal(t, cancelled, slices.Contains(gone, id))
+		require.Equal(t, map[bool]string{true: "cancelled", false: "inflight"}[cancelled], s.row(id)["state"])
+	}
 }
 
 func TestAppliedLetsTheOrderGoOn(t *testing.T) {

@@ -37,6 +37,9 @@ type Decision struct {
 	Why       string
 	Evidence  string // for Applied: how they know that the effect exists
 	VendorRef string // for Applied, may be empty
+	// PointsApplied is, for Applied, how many points the vendor shows; nil stands
+	// for those of the event.
+	PointsApplied *int64
 	// Accounts are those of the configuration: nothing is sent to any other.
 	Accounts []string
 	// Route names the accounts of an event that no route took when it came.
@@ -51,7 +54,8 @@ type Standing struct {
 	LaneTenant string // whose order it is at the account, should two tenants share a number
 	OrderNo    string
 	Amount     decimal.NullDecimal
-	Points     int64
+	Points     int64 // 0: no points, or past its retention
+	DecrToZero bool
 }
 
 const person Token = 0
@@ -117,6 +121,8 @@ func (dec *Decision) refusesResolve(s *Standing) string {
 		return fmt.Sprintf("was refused and has no effect: syncworker deliveries replay %d", s.ID)
 	case s.State != Held && s.State != Dead:
 		return passed(s)
+	case dec.Action == Applied:
+		return dec.refusesPoints(s)
 	case dec.Action != SendAgain:
 		return ""
 	case s.Reason == ReasonVendorKey:
@@ -127,6 +133,21 @@ func (dec *Decision) refusesResolve(s *Standing) string {
 		return ""
 	}
 	return dec.refusesAccount(s)
+}
+
+// refusesPoints wants to know how many points there are where the event leaves
+// it open.
+func (dec *Decision) refusesPoints(s *Standing) string {
+	said := dec.PointsApplied
+	switch {
+	case said != nil && !s.Type.Point():
+		return "has no points: leave --points-applied out"
+	case said != nil && s.Points > 0 && (*said > s.Points || *said < s.Points && !s.DecrToZero):
+		return fmt.Sprintf("is about %d points, and %d can't be what was applied of it", s.Points, *said)
+	case said == nil && s.DecrToZero && s.Delivery.PointsApplied == nil:
+		return fmt.Sprintf("takes at most the balance: say with --points-applied how many of %d points were taken", s.Points)
+	}
+	return ""
 }
 
 func (dec *Decision) refusesAccount(s *Standing) string {
@@ -148,7 +169,10 @@ func (dec *Decision) Change(s *Standing) (Delivery, *Token) {
 		if dec.VendorRef != "" {
 			d.VendorRef = dec.VendorRef
 		}
-		if d.Type.Point() && d.PointsApplied == nil {
+		switch {
+		case dec.PointsApplied != nil:
+			d.PointsApplied = dec.PointsApplied
+		case d.PointsApplied == nil && s.Points > 0:
 			d.PointsApplied = &s.Points
 		}
 	case NotApplied:
