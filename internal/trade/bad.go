@@ -118,7 +118,7 @@ func cutOff(m Message) Message {
 }
 
 func comma(m Message) Message {
-	m.Data = []byte("BAD,59.90,徐汇店," + strconv.Itoa(len(m.Data)) + "\r\n")
+	m.Data = []byte(strings.NewReplacer("{", "", "}", "", `"`, "", ":", ",").Replace(string(m.Data)))
 	return m
 }
 

@@ -21,8 +21,8 @@ type pointData struct {
 	DecrToZero   bool        `json:"decrToZero,omitempty"`
 }
 
-// short is more points than any member has or gets in a day.
-const short = 500_000_000
+// most is the largest change of the ordinary trade.
+const most = 200
 
 // points makes all changes of points. What is taken from a member in a day is
 // less than what they have at its start, so that no order of events runs them
@@ -30,7 +30,7 @@ const short = 500_000_000
 func (g *generator) points() {
 	for n := range g.Points {
 		p := pick(g, g.trading)
-		amount := 1 + g.rng.Int64N(200)
+		amount := 1 + g.rng.Int64N(most)
 		if g.chance(0.35) && p.left >= amount {
 			p.left -= amount
 			g.take(n, g.Points, p, amount, amount, g.chance(0.2))
@@ -38,16 +38,15 @@ func (g *generator) points() {
 		}
 		g.grant(n, g.Points, p, amount)
 	}
-	if g.Points > 0 {
-		for n, p := range g.cleared {
-			g.take(n, len(g.cleared), p, p.Points+1+g.rng.Int64N(100), p.Points, true)
-		}
+	for n, p := range g.cleared {
+		g.take(n, len(g.cleared), p, p.Points+1+g.rng.Int64N(100), p.Points, true)
 	}
 	for n := range g.ShortOfPoints {
 		if n%2 == 1 && len(g.empty) > 0 {
 			g.refuse(n, "409181", pick(g, g.empty), 10)
 		} else {
-			g.refuse(n, "409180", pick(g, g.trading), short)
+			p := pick(g, g.trading)
+			g.refuse(n, "409180", p, p.Points+int64(g.Points)*most+1) // more than they can come to have today
 		}
 	}
 }

@@ -27,10 +27,11 @@ type Config struct {
 	// a day ahead of the worker's clock would be refused.
 	Start  time.Time
 	Tenant string // empty: the events name none
-	// Members are those that the vendor has. The first nine tenths of those with
-	// points take part in the ordinary trade in points; each of the others is
-	// cleared once, by a decrement with decrToZero that asks for more than is
-	// there; those without points get orders only, and what must be refused.
+	// Members are those that the vendor has. Most of those with points take part
+	// in the ordinary trade in points; one for each fifty changes, and no more
+	// than a tenth of them, is cleared instead, by a decrement with decrToZero
+	// that asks for more than is there; those without points get orders only, and
+	// what must be refused.
 	Members []Member
 
 	Orders int // with the updates, cancels, refunds and deletes that follow
@@ -191,7 +192,8 @@ func (g *generator) meetMembers() error {
 			g.empty = append(g.empty, p)
 		}
 	}
-	g.trading, g.cleared = rich[:len(rich)-len(rich)/10], rich[len(rich)-len(rich)/10:]
+	clear := min(len(rich)/10, (g.Points+49)/50)
+	g.trading, g.cleared = rich[clear:], rich[:clear]
 	if len(g.trading) == 0 && g.Points+g.ShortOfPoints > 0 {
 		return errors.New("trade: no member has points: give at least one some, or set Points and ShortOfPoints to 0")
 	}
