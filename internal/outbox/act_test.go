@@ -83,6 +83,33 @@ func TestACallUnderWayIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestAnIntentThatIsBeingCommittedWinsOverACancel(t *testing.T) {
+	s := newShop(t)
+	id := s.comesTo([]string{account}, []string{account}, points("p1"))[0]
+	tx, err := s.conn.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `UPDATE outbox.deliveries SET state = 'inflight', calls = 1, first_sent_at = now() WHERE id = $1`, id)
+	require.NoError(t, err)
+	acting := make(chan outbox.Acted, 1)
+	go func() {
+		acted, _ := s.Act(t.Context(), decides(outbox.Cancel), id)
+		acting <- acted
+	}()
+	watch, err := pgx.ConnectConfig(t.Context(), s.conn.Config())
+	require.NoError(t, err)
+	defer watch.Close(t.Context()) //nolint:errcheck // the test is over
+	require.Eventually(t, func() bool {
+		const tried = `SELECT xact_rollback > 2 OR EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock')
+			FROM pg_stat_database WHERE datname = current_database()`
+		var done bool
+		return watch.QueryRow(t.Context(), tried).Scan(&done) == nil && done
+	}, 10*time.Second, 10*time.Millisecond, "the cancel meets the worker's lock")
+	require.NoError(t, tx.Commit(t.Context()))
+	require.Contains(t, (<-acting).Refused, "under way")
+	require.Equal(t, "inflight", s.row(id)["state"])
+}
+
 func TestCancelOfWhatAWorkerHoldsMakesItDropIt(t *testing.T) {
 	s := newShop(t)
 	id := s.comesTo([]string{account}, []string{account}, points("p1"))[0]
