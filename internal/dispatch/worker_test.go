@@ -1,0 +1,236 @@
+package dispatch
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"syncworker/internal/devstack/devtest"
+	"syncworker/internal/event"
+	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
+)
+
+// counting is a vendor that answers at once, as answer says, and counts how
+// often it was asked for each effect. It has a key for nothing.
+type counting struct {
+	answer func(*event.Event) vendors.Class
+
+	mu     sync.Mutex
+	pushes map[string]int
+}
+
+func (v *counting) Operation(t event.Type) (vendors.Operation, bool) {
+	return vendors.Operation{Name: "POST /", Blocks: !t.Point()}, true
+}
+
+func (v *counting) Push(_ context.Context, call vendors.Call) vendors.Result {
+	r := vendors.Result{Class: vendors.NotSent, Method: "POST", Path: "/", StartedAt: time.Now()}
+	if call.MaySend() != nil {
+		return r
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.pushes[call.Event.UUID]++
+	if r.Class = vendors.Applied; v.answer != nil {
+		r.Class = v.answer(call.Event)
+	}
+	return r
+}
+
+// shop is a database with one worker that serves one account.
+type shop struct {
+	*Worker
+	t      *testing.T
+	vendor *counting
+	log    *bytes.Buffer
+	db     *pgx.Conn
+	sent   uint64
+	stop   func()
+}
+
+func newShop(t *testing.T, answer func(*event.Event) vendors.Class) *shop {
+	t.Helper()
+	url := devtest.Database(t, migrate)
+	others := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, others) })
+	store, err := outbox.Open(t.Context(), url, 4)
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	s := &shop{t: t, vendor: &counting{answer: answer, pushes: map[string]int{}}, log: &bytes.Buffer{}}
+	s.db, err = pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.db.Close(context.Background())) })
+	accounts := []Account{{Name: "dmhub", Vendor: s.vendor, Policy: testPolicy(), Limits: Limits{MaxInFlight: 16}}}
+	config := Config{
+		Name: "till", Lease: 30 * time.Second, Drain: 5 * time.Second, Poll: 20 * time.Millisecond,
+		Circuit: Circuit{Probe: time.Second, MaxProbe: time.Second},
+	}
+	s.Worker = New(store, accounts, config, zerolog.New(s.log).Level(zerolog.WarnLevel),
+		NewMetrics(prometheus.NewRegistry()), time.Now, func() float64 { return 0.5 })
+	return s
+}
+
+// begin runs the worker until the returned function is called.
+func (s *shop) begin() (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	var once sync.Once
+	stop = func() { once.Do(func() { cancel(); require.NoError(s.t, <-done) }) }
+	s.t.Cleanup(stop)
+	return stop
+}
+
+// batch is n increments of one member.
+func (s *shop) batch(n int, member string) outbox.Batch {
+	var b outbox.Batch
+	for range n {
+		s.sent++
+		data, err := json.Marshal(map[string]any{
+			"uuid": fmt.Sprintf("p-%d", s.sent), "point": 8, "pattern": 0, "membershipId": member,
+		})
+		require.NoError(s.t, err)
+		payload, err := json.Marshal(map[string]any{
+			"specversion": "1.0", "id": fmt.Sprint(s.sent), "source": "pos/1", "type": event.PointIncremented,
+			"time": received.Add(time.Duration(s.sent) * time.Second), "data": json.RawMessage(data),
+		})
+		require.NoError(s.t, err)
+		e, err := event.Decode(event.Message{Subject: "sync.events.point.incremented", Data: payload}, event.Limits{}, received)
+		require.NoError(s.t, err)
+		b.Events = append(b.Events, outbox.Incoming{Event: &e, Accounts: []string{"dmhub"}, Sequence: s.sent, Headers: "{}", Payload: payload})
+	}
+	return b
+}
+
+// eventually waits until the deliveries are in these states.
+func (s *shop) eventually(want map[string]int) {
+	s.t.Helper()
+	var got map[string]int
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		rows, err := s.db.Query(s.t.Context(), `SELECT state, count(*) FROM outbox.deliveries GROUP BY 1`)
+		require.NoError(s.t, err)
+		var state string
+		var n int
+		got = map[string]int{}
+		_, err = pgx.ForEachRow(rows, []any{&state, &n}, func() error { got[state] = n; return nil })
+		require.NoError(s.t, err)
+		if fmt.Sprint(got) == fmt.Sprint(want) || time.Now().After(deadline) {
+			break
+		}
+	}
+	require.Equal(s.t, want, got)
+}
+
+func (s *shop) count(sql string, args ...any) (n int) {
+	s.t.Helper()
+	require.NoError(s.t, s.db.QueryRow(s.t.Context(), sql, args...).Scan(&n))
+	return n
+}
+
+func TestALongLaneGoesOnBehindWhatIsHeldAtTheEndOfAWindow(t *testing.T) {
+	s := newShop(t, func(e *event.Event) vendors.Class {
+		if e.UUID == fmt.Sprintf("p-%d", outbox.Window) {
+			return vendors.Ambiguous
+		}
+		return vendors.Applied
+	})
+	token, _, err := s.store.Register(t.Context(), "somebody else", time.Hour)
+	require.NoError(t, err)
+	_, err = s.store.Enqueue(t.Context(), token, s.batch(outbox.Window+40, "16508")) // nobody takes them: they rest
+	require.NoError(t, err)
+	stop := s.begin()
+	s.eventually(map[string]int{"delivered": outbox.Window + 39, "held": 1})
+	stop()
+	require.Zero(t, s.count(`SELECT count(*) FROM outbox.lanes WHERE owner IS NOT NULL`))
+}
+
+func TestWhatACommitWithALostAnswerHandedOverIsAdopted(t *testing.T) {
+	s := newShop(t, nil)
+	ctx := t.Context()
+	h, err := s.Worker.begin(ctx)
+	require.NoError(t, err)
+	b := s.batch(3, "16508")
+	b.Accept = []string{"dmhub"}
+	_, err = s.store.Enqueue(ctx, h.token, b) // it was committed, but nobody heard so
+	require.NoError(t, err)
+	h.suspect = true
+
+	running, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- h.run(running) }()
+	require.NoError(t, h.renew(ctx))
+	s.eventually(map[string]int{"delivered": 3})
+	for s.count(`SELECT count(*) FROM outbox.lanes WHERE owner IS NOT NULL`) > 0 {
+		require.NoError(t, ctx.Err())
+	}
+	cancel()
+	require.NoError(t, <-ended)
+}
+
+func TestAdoptingWhileBusyTakesNothingTwice(t *testing.T) {
+	s := newShop(t, nil)
+	ctx := t.Context()
+	stop := s.begin()
+	const batches, each = 40, 50
+	over := make(chan struct{})
+	var adopting sync.WaitGroup
+	adopting.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+			}
+			s.mu.Lock()
+			h := s.hand
+			s.mu.Unlock()
+			if h != nil {
+				h.mu.Lock()
+				h.suspect = true
+				h.mu.Unlock()
+				_ = h.adopt(ctx) // at the end, the token is given back
+			}
+		}
+	})
+	for range batches {
+		var b outbox.Batch
+		for i := range each {
+			b.Events = append(b.Events, s.batch(1, fmt.Sprint(10000+i)).Events...)
+		}
+		_, err := s.Enqueue(ctx, b)
+		require.NoError(t, err)
+	}
+	s.eventually(map[string]int{"delivered": batches * each})
+	close(over)
+	adopting.Wait()
+	stop()
+	require.NotContains(t, s.log.String(), "taken over", "it is the only worker")
+	for uuid, n := range s.vendor.pushes {
+		require.Equal(t, 1, n, uuid)
+	}
+}
+
+func TestAWorkerThatEndsLeavesNothingInFlight(t *testing.T) {
+	s := newShop(t, nil)
+	stop := s.begin()
+	_, err := s.Enqueue(t.Context(), s.batch(200, "16508"))
+	require.NoError(t, err)
+	stop()
+	require.Zero(t, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state IN ('inflight', 'unknown')`))
+	require.Zero(t, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'pending' AND owner IS NOT NULL`))
+	delivered := s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'delivered'`)
+	require.Len(t, s.vendor.pushes, delivered, "each answer is written down")
+	s.begin()
+	s.eventually(map[string]int{"delivered": 200})
+}
