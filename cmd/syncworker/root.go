@@ -46,7 +46,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something needs a person.`,
 	root.SetHelpCommandGroupID(groupSetup)
 	root.SetCompletionCommandGroupID(groupSetup)
 	root.AddCommand(
+		a.devCmd(),
 		a.runCmd(),
+		a.sandboxCmd(),
 		a.publishCmd(),
 		a.eventsCmd(),
 		a.deliveriesCmd(),

@@ -1,0 +1,21 @@
+.DEFAULT_GOAL := help
+GO ?= go
+# The race detector needs a C compiler; Go says 0 where the machine has none.
+RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+
+.PHONY: help demo test build deps
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+demo: deps build ## a day's trade of a shop, from JetStream to the vendor, with all that it needs
+	bin/syncworker dev --demo
+
+test: deps ## all tests, against real NATS and Postgres
+	$(GO) test -p 2 $(RACE) -shuffle=on -count=1 ./...
+
+build: ## bin/syncworker, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/syncworker ./cmd/syncworker
+
+deps: ## Postgres server binaries, where the machine has none
+	@sh scripts/deps.sh

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/shopspring/decimal"
+)
+
+// printDemo shows what became of the day and what to try next.
+func (a *app) printDemo(d *demo, r *demoReport, o devOptions) error {
+	if a.output == outputJSON {
+		return a.printJSON(r)
+	}
+	w := a.stdout
+	fmt.Fprintf(w, "Day %d of the shop: %d messages (tenant %s), settled after %.1f s. The vendor let %d of %d calls fail.\n",
+		r.Day, r.Messages, r.Tenant, r.Seconds, r.Faults, r.Calls)
+	fmt.Fprintf(w, "%d effects, %.0f a second; from the outbox to the effect: half within %.0f ms, 95%% within %.0f ms.\n\n",
+		r.Pace.Delivered, r.Pace.Rate, r.Pace.P50, r.Pace.P95)
+	a.demoTable("What came in, and what became of it", r.typeTable())
+	a.demoTable("What didn't get through, and why", r.stoppedTable())
+	a.demoTable("What made no delivery", r.doorTable())
+	a.demoTable("The books on both sides", r.bookTable())
+	if len(r.Problems) == 0 {
+		fmt.Fprintf(w, "Everything ended as it had to: nothing is lost, nothing took effect twice, the books agree to the cent, and\n"+
+			"%d deliveries wait for a person, since nobody can know or decide it for them.\n", r.waiting())
+	}
+	if o.exit {
+		return nil
+	}
+	command := self() + " --config " + shown(d.path("syncworker.yaml"))
+	fmt.Fprintf(w, `
+It all stays up until Ctrl-C, and the vendor answers every call from now on. In another terminal:
+
+  %[1]s deliveries list --state held
+  %[1]s deliveries replay --state dead --code 409180 --reason "points were granted"
+  %[1]s rejects list
+`, command)
+	return nil
+}
+
+func (a *app) demoTable(title string, t table.Writer) {
+	style := table.StyleLight
+	style.Format.Header, style.Format.Footer = text.FormatDefault, text.FormatDefault
+	style.Title.Format = text.FormatDefault
+	t.SetStyle(style)
+	t.SetTitle(title)
+	fmt.Fprintf(a.stdout, "%s\n\n", t.Render())
+}
+
+// rightFrom aligns the columns from the n-th on as numbers.
+func rightFrom(t table.Writer, n, columns int) {
+	var configs []table.ColumnConfig
+	for ; n <= columns; n++ {
+		configs = append(configs, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+	}
+	t.SetColumnConfigs(configs)
+}
+
+func (r *demoReport) typeTable() table.Writer {
+	t := table.NewWriter()
+	t.AppendHeader(table.Row{"event", "published", "delivered", "dead", "held", "waiting", "at the vendor"})
+	var sum typeRow
+	for _, row := range r.Types {
+		t.AppendRow(table.Row{row.Type, row.Published, row.Delivered, some(row.Dead), some(row.Held), some(row.Waiting + row.Other), row.Effects})
+		sum.Published, sum.Delivered, sum.Dead = sum.Published+row.Published, sum.Delivered+row.Delivered, sum.Dead+row.Dead
+		sum.Held, sum.Waiting, sum.Effects = sum.Held+row.Held, sum.Waiting+row.Waiting+row.Other, sum.Effects+row.Effects
+	}
+	t.AppendFooter(table.Row{"", sum.Published, sum.Delivered, some(sum.Dead), some(sum.Held), some(sum.Waiting), sum.Effects})
+	rightFrom(t, 2, 7)
+	return t
+}
+
+func (r *demoReport) stoppedTable() table.Writer {
+	t := table.NewWriter()
+	t.AppendHeader(table.Row{"state", "reason", "event", "vendor's code", "deliveries", "money", "points"})
+	for _, s := range r.Stopped {
+		t.AppendRow(table.Row{s.State, s.Reason, s.Type, s.Code, s.Deliveries, money(s.Amount), some(int(s.Points))})
+	}
+	rightFrom(t, 5, 7)
+	return t
+}
+
+func (r *demoReport) doorTable() table.Writer {
+	t := table.NewWriter()
+	t.AppendHeader(table.Row{"", "reason", "messages"})
+	t.AppendRow(table.Row{"duplicate", "the same event again", r.Duplicates})
+	t.AppendRow(table.Row{"conflict", "the same identity, other content", r.Conflicts})
+	for _, reason := range slices.Sorted(maps.Keys(r.Rejects)) {
+		t.AppendRow(table.Row{"rejected", reason, r.Rejects[reason]})
+	}
+	rightFrom(t, 3, 3)
+	return t
+}
+
+func (r *demoReport) bookTable() table.Writer {
+	t := table.NewWriter()
+	t.AppendHeader(table.Row{"", "delivered, by the outbox", "+ held, but applied", "= the vendor's ledger", ""})
+	for _, b := range r.Books {
+		show := func(d decimal.Decimal) string {
+			if b.decimal {
+				return d.StringFixed(2)
+			}
+			return d.String()
+		}
+		verdict := "agree"
+		if !b.Agree {
+			verdict = "DIFFER"
+		}
+		t.AppendRow(table.Row{b.Sum, show(b.Outbox), show(b.Undec), show(b.Vendor), verdict})
+	}
+	rightFrom(t, 2, 4)
+	return t
+}
+
+// waiting counts what a person has to decide about, with what waits behind it.
+func (r *demoReport) waiting() int {
+	n := 0
+	for _, t := range r.Types {
+		n += t.Held + t.Waiting
+	}
+	return n
+}
+
+// some leaves out what isn't there.
+func some(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+func money(d decimal.Decimal) string {
+	if d.IsZero() {
+		return ""
+	}
+	return d.StringFixed(2)
+}
