@@ -113,8 +113,11 @@ func (g *gate) admit(now time.Time) verdict {
 
 func (g *gate) open() bool { return !g.shared.OpenUntil.IsZero() }
 
-// blocked reports whether no call may go for reasons that outlast the moment.
-func (g *gate) blocked() bool { return g.open() || !g.shared.PausedAt.IsZero() || g.share == 0 }
+// blocked reports whether there is no use in taking deliveries of the account. An
+// open circuit whose time has come needs one, to probe with.
+func (g *gate) blocked(now time.Time) bool {
+	return now.Before(g.shared.OpenUntil) || !g.shared.PausedAt.IsZero() || g.share == 0
+}
 
 // change is what the workers have to share after a call.
 type change struct {

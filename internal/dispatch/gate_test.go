@@ -48,7 +48,7 @@ func TestWorkersShareTheLimits(t *testing.T) {
 				admitted++
 			}
 			require.Equal(t, g.share, admitted)
-			require.Equal(t, g.share == 0, g.blocked())
+			require.Equal(t, g.share == 0, g.blocked(received))
 			sum, least, most = sum+admitted, min(least, admitted), max(most, admitted)
 		}
 		require.Equal(t, limits.MaxInFlight, sum, "all of the limit, and no more")
@@ -102,7 +102,8 @@ func TestOneCallProbesAnOpenCircuit(t *testing.T) {
 	g := alone(Limits{MaxInFlight: 4})
 	require.True(t, g.admit(received).ok)
 	g.sync(outbox.Gate{OpenUntil: received.Add(5 * time.Second)})
-	require.True(t, g.blocked())
+	require.True(t, g.blocked(received))
+	require.False(t, g.blocked(received.Add(5*time.Second)), "a worker without deliveries takes one to probe with")
 	require.Equal(t, verdict{wait: 5 * time.Second}, g.admit(received))
 
 	later := received.Add(5 * time.Second)
@@ -185,7 +186,7 @@ func TestAThrottledAccountWaits(t *testing.T) {
 	g := alone(Limits{MaxInFlight: 4})
 	g.sync(outbox.Gate{ThrottledUntil: received.Add(time.Minute)})
 	require.Equal(t, verdict{wait: time.Minute}, g.admit(received))
-	require.False(t, g.blocked(), "it isn't for long")
+	require.False(t, g.blocked(received), "it isn't for long")
 	require.True(t, g.admit(received.Add(time.Minute)).ok)
 	silent := tooFast
 	silent.RetryAfter = 0
@@ -197,7 +198,7 @@ func TestAPausedAccountWaitsForAPerson(t *testing.T) {
 	g.sync(outbox.Gate{PausedAt: received, OpenUntil: received})
 	g.probe = true
 	require.Equal(t, verdict{}, g.admit(received.Add(time.Hour)))
-	require.True(t, g.blocked())
+	require.True(t, g.blocked(received))
 }
 
 func TestWorkersShareTheRate(t *testing.T) {

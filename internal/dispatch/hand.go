@@ -158,7 +158,7 @@ func (h *hand) mayCall(timeout time.Duration) error {
 func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, error) {
 	h.mu.Lock()
 	for name, a := range h.accounts {
-		if !h.draining && !a.gate.blocked() && a.live < a.capacity() {
+		if !h.draining && !a.gate.blocked(h.now()) && a.live < a.capacity() {
 			b.Accept = append(b.Accept, name)
 		}
 	}
