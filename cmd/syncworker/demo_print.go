@@ -32,14 +32,13 @@ func (a *app) printDemo(d *demo, r *demoReport, o devOptions) error {
 	if o.exit {
 		return nil
 	}
-	command := self() + " --config " + shown(d.path("syncworker.yaml"))
 	fmt.Fprintf(w, `
 It all stays up until Ctrl-C, and the vendor answers every call from now on. In another terminal:
 
   %[1]s deliveries list --state held
-  %[1]s deliveries replay --state dead --code 409180 --reason "points were granted"
-  %[1]s rejects list
-`, command)
+  %[1]s deliveries show %[2]d
+  %[1]s deliveries replay --state dead
+`, self()+" --config "+shown(d.path("syncworker.yaml")), r.Example)
 	return nil
 }
 

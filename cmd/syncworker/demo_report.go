@@ -28,6 +28,7 @@ type demoReport struct {
 	Pace       pace           `json:"pace"`
 	Faults     int            `json:"faults"`   // calls that the vendor let fail
 	Calls      int            `json:"calls"`    // writes that reached the vendor
+	Example    int64          `json:"example"`  // a delivery worth looking at
 	Problems   []string       `json:"problems"` // what isn't as it had to be
 }
 
@@ -64,7 +65,7 @@ type pace struct {
 
 func (d *demo) report(ctx context.Context) (*demoReport, error) {
 	r := &demoReport{Tenant: d.tenant, Day: d.seed, Messages: len(d.day.Messages), Seconds: d.took.Seconds(), Rejects: map[string]int{}}
-	for _, part := range []func(context.Context, *demoReport) error{d.door, d.types, d.stopped, d.speed, d.books} {
+	for _, part := range []func(context.Context, *demoReport) error{d.door, d.types, d.stopped, d.example, d.speed, d.books} {
 		if err := part(ctx, r); err != nil {
 			return nil, err
 		}
@@ -142,6 +143,18 @@ func (d *demo) stopped(ctx context.Context, r *demoReport) error {
 	}
 	if err != nil {
 		return fmt.Errorf("counting what isn't delivered: %w", err)
+	}
+	return nil
+}
+
+// example finds the delivery with the most to tell: one whose answer was unclear,
+// or else one that isn't delivered.
+func (d *demo) example(ctx context.Context, r *demoReport) error {
+	const sql = `
+		SELECT id FROM finance.deliveries WHERE tenant = $1
+		ORDER BY state = 'held' AND reason = 'unclear' DESC, state = 'held' DESC, attempts DESC, id LIMIT 1`
+	if err := d.db.QueryRow(ctx, sql, d.tenant).Scan(&r.Example); err != nil {
+		return fmt.Errorf("looking for an example: %w", err)
 	}
 	return nil
 }

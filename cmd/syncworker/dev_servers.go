@@ -168,8 +168,8 @@ vendors:
     secret_file: %[6]q
     timeout: 1s
     rate_limit: 0
-    quiet_period: 2s
-    early_grace: 3s
+    quiet_period: 1s
+    early_grace: 2s
     predecessor_wait: 5s
     retry: {initial: 200ms, max: 2s}
     semantics:
