@@ -271,10 +271,18 @@ func (h *hand) answered(a *account, r vendors.Result) (outage bool) {
 	if c == (change{}) {
 		return outage
 	}
+	h.apply(a, c)
+	h.acts.Add(1)
+	go h.share(a, c)
+	return outage || c.open != ""
+}
+
+// apply takes over at once what the other workers are about to be told. The lock
+// is held.
+func (h *hand) apply(a *account, c change) {
 	now := h.now()
 	switch {
 	case c.open != "":
-		outage = true
 		a.gate.shared.OpenUntil, a.gate.shared.Cause = now.Add(h.config.Circuit.Probe), c.open
 	case c.close:
 		closed := a.gate.shared
@@ -284,7 +292,4 @@ func (h *hand) answered(a *account, r vendors.Result) (outage bool) {
 	if c.throttle > 0 {
 		a.gate.shared.ThrottledUntil = now.Add(c.throttle)
 	}
-	h.acts.Add(1)
-	go h.share(a, c)
-	return outage
 }

@@ -68,7 +68,8 @@ func (h *hand) renew(ctx context.Context) error {
 	return nil
 }
 
-// adopt takes into the hand what the database says that it holds.
+// adopt takes into the hand what the database says that it holds. Only one call
+// of it may be under way.
 func (h *hand) adopt(ctx context.Context) error {
 	h.mu.Lock()
 	h.met = map[int64]struct{}{}

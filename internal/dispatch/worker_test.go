@@ -180,6 +180,7 @@ func TestWhatACommitWithALostAnswerHandedOverIsAdopted(t *testing.T) {
 
 func TestAdoptingWhileBusyTakesNothingTwice(t *testing.T) {
 	s := newShop(t, nil)
+	s.config.Lease = time.Hour // so that only this test adopts
 	ctx := t.Context()
 	stop := s.begin()
 	const batches, each = 40, 50

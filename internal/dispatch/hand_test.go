@@ -1,0 +1,160 @@
+package dispatch
+
+import (
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"syncworker/internal/outbox"
+)
+
+// handOf is a hand that serves one account of DM Hub, and that never writes: what
+// it would write waits in its committer's queue.
+func handOf(t *testing.T, v variant) (*hand, *account) {
+	accounts := []Account{{Name: "dmhub", Vendor: v.account(t), Policy: testPolicy(), Limits: Limits{MaxInFlight: 4}}}
+	w := New(nil, accounts, Config{Lease: time.Minute}, zerolog.Nop(), NewMetrics(prometheus.NewRegistry()),
+		func() time.Time { return planned }, func() float64 { return 0.5 })
+	h := newHand(w, 1, 1, planned.Add(time.Minute))
+	a := h.accounts["dmhub"]
+	a.gate.divide(outbox.Peers{Count: 1})
+	return h, a
+}
+
+// holding puts a lane with these deliveries into the hand, an action under way.
+func holding(h *hand, kind outbox.LaneKind, work ...*outbox.Work) *lane {
+	l := &lane{Lane: Lane{LaneState: created, Work: work}, handed: len(work), busy: true}
+	l.Kind, l.LaneState.Lane = kind, outbox.Lane{1}
+	h.lanes[l.LaneState.Lane] = l
+	return l
+}
+
+func TestARefundThatIsSettledIsLookedAtAnew(t *testing.T) {
+	h, a := handOf(t, plain)
+	refund, untake := row(t, 1, "refund:r1 inflight"), row(t, 2, "untake:r1 pending at=1m")
+	l := holding(h, outbox.OrderLane, refund, untake)
+	l.Refunds = map[string]outbox.State{"r1": ""} // looked at before the refund came
+	done := refund.Delivery
+	done.State = outbox.Delivered
+	_, put, _ := h.settled(a, l, refund, &outbox.Settle{Delivery: done})
+	require.Equal(t, []*outbox.Work{refund}, put)
+	h.drop(a, l, put...)
+	require.Equal(t, "look_at_refund 2", shown(Plan(&l.Lane, a.ops, a.Policy, planned)), "not waiting for a refund that is there")
+}
+
+func TestAnUnknownHeadOfAnOrderStaysInTheLane(t *testing.T) {
+	h, a := handOf(t, reading)
+	head, next := row(t, 1, "cancel inflight unclear"), row(t, 2, "update:u1 unknown:lost_commit due=0s lost at=1m")
+	l := holding(h, outbox.OrderLane, head, next, row(t, 3, "refund:r1 pending at=2m"))
+	unread := head.Delivery
+	unread.State, unread.Reason, unread.NextAttemptAt = outbox.Unknown, RefusedAfterUnclear, planned.Add(time.Minute)
+	e, put, _ := h.settled(a, l, head, &outbox.Settle{Delivery: unread})
+	require.Empty(t, put, "what stands behind it would pass it")
+	require.False(t, e.settles[0].Rest)
+}
+
+func TestAnUnknownOfAMemberIsPutDownWhileTheOthersGoOn(t *testing.T) {
+	h, a := handOf(t, plain)
+	first, second := row(t, 1, "incr:a inflight old"), row(t, 2, "incr:b pending at=1m")
+	second.Event.Member.MembershipID = "16508"
+	l := holding(h, outbox.MemberLane, first, second)
+	unread := first.Delivery
+	unread.State, unread.Reason, unread.NextAttemptAt = outbox.Unknown, NoAnswer, planned.Add(time.Minute)
+	e, put, next := h.settled(a, l, first, &outbox.Settle{Delivery: unread})
+	require.Equal(t, []*outbox.Work{first}, put)
+	require.True(t, e.settles[0].Rest)
+	require.True(t, e.lane.PutDown)
+	require.False(t, e.lane.Release)
+	require.Same(t, second, next.Act)
+	require.Equal(t, int64(2), e.intent.ID)
+}
+
+func TestALaneIsLetGoWhenNothingMoreCanBeDone(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		more    bool
+		work    []string
+		release bool
+	}{
+		{"in backoff", false, []string{"incr:a pending:not_reached due=9s", "incr:b pending at=1m"}, true},
+		{"in backoff, with more behind", true, []string{"incr:a pending:not_reached due=9s"}, true},
+		{"short of points, with more behind", true, []string{"decr:a pending:early due=9s"}, true},
+		{"held, with more behind", true, []string{"incr:a held:mismatch old"}, false},
+		{"an order's event held, with more behind", true, []string{"refund:r1 held:unclear unclear"}, true},
+	} {
+		h, a := handOf(t, plain)
+		var work []*outbox.Work
+		for i, text := range x.work {
+			work = append(work, row(t, int64(i+1), text))
+		}
+		kind := outbox.OrderLane
+		if work[0].Type.Point() {
+			kind = outbox.MemberLane
+		}
+		l := holding(h, kind, work...)
+		l.busy, l.More = false, x.more
+		h.consider(a, l)
+		require.Len(t, h.commit.queue, 1, x.name)
+		e := h.commit.queue[0]
+		require.Equal(t, x.release, e.lane.Release, x.name)
+		require.True(t, e.lane.PutDown, x.name)
+		require.Len(t, e.settles, len(work), x.name)
+	}
+}
+
+func TestWhatIsPostponedIsNotDueAtOnce(t *testing.T) {
+	h, a := handOf(t, plain)
+	w := row(t, 1, "untake:r1 waiting:predecessor_missing")
+	l := holding(h, outbox.OrderLane, w)
+	a.gate.used = 1
+	h.postpone(a, l, w)
+	require.Zero(t, a.gate.used)
+	require.Empty(t, a.ready, "it would ask a database that is away without a pause")
+	require.Len(t, h.commit.queue, 1)
+	require.Equal(t, "pending", readable(h.commit.queue[0].settles[0].Delivery))
+	require.Equal(t, planned.Add(time.Second), h.commit.queue[0].settles[0].NextAttemptAt)
+}
+
+func TestNothingBeginsOnceAWorkerDrains(t *testing.T) {
+	for _, text := range []string{"incr:a pending", "incr:a pending:not_reached due=9s"} {
+		for _, stale := range []bool{false, true} {
+			h, a := handOf(t, plain)
+			l := holding(h, outbox.MemberLane, row(t, 1, text))
+			l.busy, l.stale, h.draining = false, stale, true
+			h.consider(a, l)
+			require.False(t, l.busy)
+			require.Empty(t, h.commit.queue)
+			h.acts.Wait()
+		}
+	}
+}
+
+func TestAThrottledProbeClosesTheCircuitAndMakesAllWait(t *testing.T) {
+	h, a := handOf(t, plain)
+	a.gate.sync(outbox.Gate{OpenUntil: planned, Cause: CauseNoAnswer})
+	a.gate.probed, h.draining = true, true
+	c := a.gate.heard(tooFast)
+	h.apply(a, c)
+	require.False(t, a.gate.open())
+	require.Equal(t, planned.Add(30*time.Second), a.gate.shared.ThrottledUntil)
+}
+
+func TestADeliveryThatIsHandedOverIsTakenOnce(t *testing.T) {
+	h, a := handOf(t, plain)
+	h.draining = true
+	handed := outbox.Handed{Work: *row(t, 7, "incr:a pending"), Lane: outbox.LaneState{Lane: outbox.Lane{1}, Kind: outbox.MemberLane, Epoch: 1}}
+	h.take(&handed)
+	h.take(&handed)
+	require.Equal(t, 1, a.live)
+	require.Equal(t, 1, h.lanes[outbox.Lane{1}].handed)
+	require.Equal(t, int64(7), h.lowest())
+	h.drop(a, h.lanes[outbox.Lane{1}], h.lanes[outbox.Lane{1}].Work...)
+	require.Equal(t, int64(8), h.lowest())
+	floor := int64(3)
+	h.entering[&floor] = struct{}{}
+	require.Equal(t, int64(3), h.lowest(), "a commit under way may hand over smaller ones")
+	h.claiming, h.low = 1, 2
+	require.Equal(t, int64(2), h.lowest())
+}
