@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"syncworker/internal/event"
@@ -54,14 +55,19 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 // push ends in where that can't be done; its class is empty where our own
 // database didn't answer.
 func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, fail *vendors.Result) {
+	op, _ := a.ops(w.Type)
 	h.mu.Lock()
 	member := knownMember(l, w)
 	h.mu.Unlock()
 	call = vendors.Call{
 		Event: w.Event, Member: member, Key: w.VendorKey, FirstSentAt: w.FirstSentAt,
-		MaySend: func() error { return h.mayCall(a.Policy.Timeout) },
+		MaySend: func() error {
+			if w.Ambiguous && !mayRepeat(op, &w.Delivery, h.now()) {
+				return errors.New("it took too long until this repeat could be sent: the vendor may not know its key any more")
+			}
+			return h.mayCall(a.Policy.Timeout)
+		},
 	}
-	op, _ := a.ops(w.Type)
 	if !op.NeedsMember || member != "" {
 		return call, nil
 	}

@@ -117,6 +117,22 @@ func TestWhatIsPostponedIsNotDueAtOnce(t *testing.T) {
 	require.Equal(t, planned.Add(time.Second), h.commit.queue[0].settles[0].NextAttemptAt)
 }
 
+func TestARepeatThatCameTooLateIsNotSent(t *testing.T) {
+	h, a := handOf(t, plain)
+	for text, may := range map[string]bool{
+		"incr:a pending": true, "incr:a pending:no_answer unclear": true, "incr:a pending:no_answer old": false,
+	} {
+		w := row(t, 1, text)
+		w.Event.Member.MembershipID = "16508"
+		call, fail := h.prepare(a, holding(h, outbox.MemberLane, w), w)
+		require.Nil(t, fail)
+		require.Equal(t, may, call.MaySend() == nil, "%s: the intent may have taken long to commit", text)
+	}
+	h.leaseUntil = planned.Add(a.Policy.Timeout)
+	call, _ := h.prepare(a, holding(h, outbox.OrderLane), row(t, 1, "create pending"))
+	require.ErrorContains(t, call.MaySend(), "lease has 10s left")
+}
+
 func TestNothingBeginsOnceAWorkerDrains(t *testing.T) {
 	for _, text := range []string{"incr:a pending", "incr:a pending:not_reached due=9s"} {
 		for _, stale := range []bool{false, true} {
