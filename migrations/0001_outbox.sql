@@ -40,6 +40,7 @@ CREATE TABLE outbox.identities (
     event_id     bigint      NOT NULL DEFAULT nextval('outbox.event_id'),
     received_at  timestamptz NOT NULL DEFAULT now(),
     event_time   timestamptz NOT NULL,
+    -- The last of its messages that was counted: what isn't newer was delivered again.
     sequence     bigint      NOT NULL,
     duplicates   integer     NOT NULL DEFAULT 0,
     hash_version smallint    NOT NULL,

@@ -135,7 +135,7 @@ func (s *stack) publish(t *testing.T, typ string, at time.Time, data map[string]
 // states counts the deliveries by state and reason.
 func (s *stack) states(t *testing.T) map[string]int {
 	t.Helper()
-	rows, err := s.db.Query(t.Context(), `SELECT state || CASE WHEN reason <> '' THEN ':' || reason ELSE '' END, count(*) FROM outbox.deliveries GROUP BY 1`)
+	rows, err := s.db.Query(context.Background(), `SELECT state || CASE WHEN reason <> '' THEN ':' || reason ELSE '' END, count(*) FROM outbox.deliveries GROUP BY 1`)
 	require.NoError(t, err)
 	counts := map[string]int{}
 	var state string

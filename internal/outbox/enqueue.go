@@ -185,7 +185,7 @@ func meetAgain(ctx context.Context, tx pgx.Tx, seen []arrival, out *Enqueued) er
 			AND (d.order_no, d.uuid, d.kind, d.tenant) = (i.order_no, '', 'order.deleted', i.tenant)
 		WHERE (i.order_no, i.uuid, i.kind, i.tenant) = ($1, $2, $3, $4)`
 	const count = `
-		UPDATE outbox.identities SET duplicates = duplicates + 1
+		UPDATE outbox.identities SET duplicates = duplicates + 1, sequence = $5
 		WHERE (order_no, uuid, kind, tenant) = ($1, $2, $3, $4)`
 	for _, a := range seen {
 		var hash []byte
@@ -197,16 +197,16 @@ func meetAgain(ctx context.Context, tx pgx.Tx, seen []arrival, out *Enqueued) er
 			return fmt.Errorf("reading the first event of an identity: %w", err)
 		}
 		switch {
-		case sequence == int64(a.Sequence):
-			// The same message, delivered again.
 		case !bytes.Equal(hash, a.Event.Hash[:]):
 			err = insertConflict(ctx, tx, a, "content", "")
 			out.Conflicts++
+		case int64(a.Sequence) <= sequence:
+			// The same message, delivered again.
 		case recreated:
 			err = insertConflict(ctx, tx, a, "deleted", "")
 			out.Conflicts++
 		default:
-			_, err = tx.Exec(ctx, count, a.identity.OrderNo, a.identity.UUID, a.identity.Kind, a.identity.Tenant)
+			_, err = tx.Exec(ctx, count, a.identity.OrderNo, a.identity.UUID, a.identity.Kind, a.identity.Tenant, int64(a.Sequence))
 			out.Duplicates++
 		}
 		if err != nil {
