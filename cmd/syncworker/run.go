@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,6 +23,7 @@ import (
 	"syncworker/internal/config"
 	"syncworker/internal/consumer"
 	"syncworker/internal/dispatch"
+	"syncworker/internal/outbox"
 )
 
 func (a *app) runCmd() *cobra.Command {
@@ -81,8 +84,12 @@ func (a *app) work(ctx context.Context, c config.Config, log zerolog.Logger) err
 		return err
 	}
 	defer store.Close()
-	if err := store.Prepare(ctx, c.Finance.TimeZone); err != nil {
+	held, err := store.Prepare(ctx, c.Finance.TimeZone, slices.Sorted(maps.Keys(c.Vendors)))
+	if err != nil {
 		return err
+	}
+	if held > 0 {
+		log.Error().Int("deliveries", held).Msg("held: their account isn't configured any more (reason account_missing)")
 	}
 	accounts, err := buildAccounts(c, store, a.now)
 	if err != nil {
@@ -114,6 +121,7 @@ func (a *app) work(ctx context.Context, c config.Config, log zerolog.Logger) err
 	group, consuming := errgroup.WithContext(ctx)
 	group.Go(func() error { return worker.Run(working) })
 	group.Go(func() error { defer stopWorking(); return events.Run(consuming) })
+	group.Go(func() error { keepHouse(consuming, store, c.Database.Retention, log); return nil })
 	group.Go(func() error { return a.serve(consuming, c, store, conn, worker, registry, log) })
 	log.Info().Str("version", buildVersion(version, nil).Version).Int("accounts", len(accounts)).Msg("working")
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
@@ -121,6 +129,26 @@ func (a *app) work(ctx context.Context, c config.Config, log zerolog.Logger) err
 	}
 	log.Info().Msg("drained: nothing is in flight, everything is written down")
 	return nil
+}
+
+// keepHouse looks after the partitions once an hour until the context ends.
+func keepHouse(ctx context.Context, store *outbox.Store, retention time.Duration, log zerolog.Logger) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		dropped, err := store.KeepHouse(ctx, retention)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			log.Warn().Err(err).Msg("looking after the partitions")
+		case len(dropped) > 0:
+			log.Info().Strs("partitions", dropped).Msg("dropped what is older than database.retention")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 func streamConfig(c config.NATS) consumer.Config {

@@ -76,11 +76,3 @@ func migrator(url string) (*goose.Provider, *sql.DB, error) {
 	}
 	return provider, db, nil
 }
-
-// EnsurePartitions makes the partitions of this month and the next two.
-func (s *Store) EnsurePartitions(ctx context.Context) error {
-	if _, err := s.pool.Exec(ctx, `SELECT outbox.ensure_partitions(now())`); err != nil {
-		return fmt.Errorf("making partitions: %w", err)
-	}
-	return nil
-}
