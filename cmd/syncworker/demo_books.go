@@ -17,12 +17,12 @@ import (
 // is delivered here, and beyond that only what deliveries that a person has to
 // decide about have left there.
 type bookRow struct {
-	Sum     string          `json:"sum"`
-	Outbox  decimal.Decimal `json:"outbox"` // of what is delivered
-	Vendor  decimal.Decimal `json:"vendor"` // of the ledger's effects
-	Undec   decimal.Decimal `json:"undecided"`
-	Agree   bool            `json:"agree"`
-	decimal bool            // money, shown with its cents
+	Sum       string          `json:"sum"`
+	Outbox    decimal.Decimal `json:"outbox"`    // of what is delivered
+	Undecided decimal.Decimal `json:"undecided"` // effects of deliveries that are held
+	Vendor    decimal.Decimal `json:"vendor"`    // of the ledger's effects
+	Agree     bool            `json:"agree"`
+	money     bool            // shown with its cents
 }
 
 // entries are amounts by what they concern: an order's number, a point's uuid.
@@ -51,9 +51,9 @@ func compare(name string, ours, theirs entries, open map[string][]decimal.Decima
 			differing = append(differing, key)
 			continue
 		}
-		row.Undec = row.Undec.Add(difference)
+		row.Undecided = row.Undecided.Add(difference)
 	}
-	row.Agree = len(differing) == 0 && row.Outbox.Add(row.Undec).Equal(row.Vendor)
+	row.Agree = len(differing) == 0 && row.Outbox.Add(row.Undecided).Equal(row.Vendor)
 	return row, differing
 }
 
@@ -104,7 +104,7 @@ func (d *demo) books(ctx context.Context, r *demoReport) error {
 		{"points taken", ours.out, theirs.out, open["point"], false},
 	} {
 		row, differing := compare(b.name, b.ours, b.theirs, b.open)
-		row.decimal = b.money
+		row.money = b.money
 		r.Books = append(r.Books, row)
 		for _, key := range differing {
 			r.Problems = append(r.Problems, fmt.Sprintf("%s: %s here and %s at the vendor for %s", b.name, b.ours[key], b.theirs[key], key))

@@ -101,7 +101,7 @@ func (r *demoReport) bookTable() table.Writer {
 	t.AppendHeader(table.Row{"", "delivered, by the outbox", "+ held, but applied", "= the vendor's ledger", ""})
 	for _, b := range r.Books {
 		show := func(d decimal.Decimal) string {
-			if b.decimal {
+			if b.money {
 				return d.StringFixed(2)
 			}
 			return d.String()
@@ -110,7 +110,7 @@ func (r *demoReport) bookTable() table.Writer {
 		if !b.Agree {
 			verdict = "DIFFER"
 		}
-		t.AppendRow(table.Row{b.Sum, show(b.Outbox), show(b.Undec), show(b.Vendor), verdict})
+		t.AppendRow(table.Row{b.Sum, show(b.Outbox), show(b.Undecided), show(b.Vendor), verdict})
 	}
 	rightFrom(t, 2, 4)
 	return t

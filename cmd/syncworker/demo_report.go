@@ -27,7 +27,7 @@ type demoReport struct {
 	Books      []bookRow      `json:"books"`
 	Pace       pace           `json:"pace"`
 	Faults     int            `json:"faults"`   // calls that the vendor let fail
-	Calls      int            `json:"calls"`    // writes that reached the vendor
+	Calls      int            `json:"calls"`    // that reached the vendor
 	Example    int64          `json:"example"`  // a delivery worth looking at
 	Problems   []string       `json:"problems"` // what isn't as it had to be
 }

@@ -166,7 +166,7 @@ func TestCompareFindsWhatTheBooksHide(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			row, differing := compare("sum", tt.ours, tt.theirs, tt.open)
 			require.Equal(t, tt.agree, row.Agree)
-			require.True(t, row.Undec.Equal(d(tt.undecided)), row.Undec.String())
+			require.True(t, row.Undecided.Equal(d(tt.undecided)), row.Undecided.String())
 			require.Equal(t, tt.differing, differing)
 		})
 	}

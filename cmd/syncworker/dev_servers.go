@@ -88,7 +88,7 @@ func (s *servers) take() error {
 		_ = file.Close() // nothing was written through it
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return fmt.Errorf("another syncworker dev runs in %s: use that one (%s --config %s …), end it, or choose another folder with --dir",
-				s.dir, self(), s.path("syncworker.yaml"))
+				s.dir, self(), shown(s.path("syncworker.yaml")))
 		}
 		return fmt.Errorf("locking %s: %w", s.dir, err)
 	}
