@@ -27,7 +27,8 @@ func TestWhatIsDueForAnAccountThatLeftTheConfigurationIsHeld(t *testing.T) {
 
 func TestRetentionDropsPartitionsOfWhichNothingLiveIsLeft(t *testing.T) {
 	s := newShop(t)
-	_, err := s.conn.Exec(t.Context(), `SELECT outbox.ensure_partitions(now() - interval '1 year')`)
+	old := time.Now().AddDate(-1, 0, 0)
+	_, err := s.conn.Exec(t.Context(), `SELECT outbox.ensure_partitions($1)`, old)
 	require.NoError(t, err)
 	partitions := func() int {
 		return s.count(`SELECT count(*) FROM pg_inherits WHERE inhparent IN ('outbox.events'::regclass, 'outbox.attempts'::regclass)`)
@@ -35,7 +36,7 @@ func TestRetentionDropsPartitionsOfWhichNothingLiveIsLeft(t *testing.T) {
 	before := partitions()
 	id := s.comes(line{kind: event.OrderCreated, order: "o1"})[0]
 	for _, table := range []string{"identities", "events", "deliveries"} {
-		_, err = s.conn.Exec(t.Context(), `UPDATE outbox.`+table+` SET received_at = '2025-12-15'`)
+		_, err = s.conn.Exec(t.Context(), `UPDATE outbox.`+table+` SET received_at = $1`, old)
 		require.NoError(t, err)
 	}
 
