@@ -17,8 +17,8 @@ func (a *app) vendorsCmd() *cobra.Command {
 	return parentCmd(&cobra.Command{
 		Use:     "vendors",
 		GroupID: groupOps,
-		Short:   "See the vendor accounts, pause and resume them",
-	}, a.vendorsListCmd(), a.pauseCmd(), a.resumeCmd())
+		Short:   "See and check the vendor accounts, pause and resume them",
+	}, a.vendorsListCmd(), a.vendorsCheckCmd(), a.pauseCmd(), a.resumeCmd())
 }
 
 // vendorRow is one account: whether it may be called, and what waits for it.

@@ -25,7 +25,7 @@ var (
 )
 
 // ourVariables are read by commands and are no settings.
-var ourVariables = []string{"SYNCWORKER_CONFIG", "SYNCWORKER_PG_BIN"}
+var ourVariables = []string{"SYNCWORKER_ACTOR", "SYNCWORKER_CONFIG", "SYNCWORKER_PG_BIN"}
 
 // overlay puts the variables into the tree. An empty variable counts as not set.
 func overlay(root *tree, environ []string) (problems []Problem, warnings []string) {
