@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"syncworker/internal/devstack/devtest"
+	"syncworker/internal/outbox"
 )
 
 func TestAnotherDatabaseMakesTheRoleAtTheSameMoment(t *testing.T) {
@@ -47,7 +48,11 @@ func TestWhoMayNotCreateRolesMigratesAndIsToldWhatToRun(t *testing.T) {
 	run(admin, `CREATE ROLE plain LOGIN PASSWORD 'plain'`)
 	run(admin, `CREATE DATABASE shop OWNER plain`)
 	shop := loginAs(t, databaseAt(t, p.URL, "shop"), "plain", "plain")
-	require.NoError(t, migrate(t.Context(), shop))
+	var told []string
+	_, err := outbox.Migrate(t.Context(), shop, func(notice string) { told = append(told, notice) })
+	require.NoError(t, err)
+	require.Len(t, told, 1, "and nothing of what the server itself has to say")
+	require.Contains(t, told[0], "plain may not create roles. As one who may, run: CREATE ROLE")
 
 	config, err := pgx.ParseConfig(shop)
 	require.NoError(t, err)

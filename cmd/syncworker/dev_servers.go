@@ -62,7 +62,7 @@ func (s *servers) start(ctx context.Context, o devOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := outbox.Migrate(ctx, s.postgres.URL); err != nil {
+	if _, err := outbox.Migrate(ctx, s.postgres.URL, nil); err != nil {
 		return err
 	}
 	s.nats, err = devstack.StartNATS(devstack.NATSConfig{Dir: s.path("nats"), Port: freePort(4222), SyncAlways: true})

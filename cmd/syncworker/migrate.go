@@ -28,7 +28,7 @@ func (a *app) migrateUpCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			applied, err := outbox.Migrate(cmd.Context(), url)
+			applied, err := outbox.Migrate(cmd.Context(), url, func(notice string) { fmt.Fprintln(a.stderr, notice) })
 			if err != nil {
 				return err
 			}

@@ -35,7 +35,7 @@ type stack struct {
 
 func newStack(t *testing.T, switches sandbox.Switches) *stack {
 	t.Helper()
-	migrate := func(ctx context.Context, url string) error { _, err := outbox.Migrate(ctx, url); return err }
+	migrate := func(ctx context.Context, url string) error { _, err := outbox.Migrate(ctx, url, nil); return err }
 	s := &stack{url: devtest.Database(t, migrate), nats: devtest.NATSServer(t, devstack.NATSConfig{})}
 	var err error
 	s.sandbox, err = sandbox.New(sandbox.Config{

@@ -12,6 +12,6 @@ import (
 func TestMain(m *testing.M) { os.Exit(devtest.Run(m)) }
 
 func migrate(ctx context.Context, url string) error {
-	_, err := outbox.Migrate(ctx, url)
+	_, err := outbox.Migrate(ctx, url, nil)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -23,9 +24,10 @@ type Migration struct {
 }
 
 // Migrate brings the schema up to date. It takes an advisory lock, so that many
-// may call it at once, and is safe with workers running. It returns what it applied.
-func Migrate(ctx context.Context, url string) ([]Migration, error) {
-	provider, db, err := migrator(url)
+// may call it at once, and is safe with workers running. It returns what it
+// applied; what a migration has to tell a person goes to notice, which may be nil.
+func Migrate(ctx context.Context, url string, notice func(string)) ([]Migration, error) {
+	provider, db, err := migrator(url, notice)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +45,7 @@ func Migrate(ctx context.Context, url string) ([]Migration, error) {
 
 // Migrations returns every step of the schema, applied or not.
 func Migrations(ctx context.Context, url string) ([]Migration, error) {
-	provider, db, err := migrator(url)
+	provider, db, err := migrator(url, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -59,10 +61,21 @@ func Migrations(ctx context.Context, url string) ([]Migration, error) {
 	return list, nil
 }
 
-func migrator(url string) (*goose.Provider, *sql.DB, error) {
+// raised is what RAISE gives a notice that names no other code. Those of the
+// server itself ("relation already exists, skipping") have others.
+const raised = "00000"
+
+func migrator(url string, notice func(string)) (*goose.Provider, *sql.DB, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, nil, errors.New("database.url: it can't be read as a Postgres URL or DSN")
+	}
+	if notice != nil {
+		config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+			if n.Code == raised {
+				notice(n.Message)
+			}
+		}
 	}
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
