@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help demo test build deps
+.PHONY: help demo test build deps bench
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -13,6 +13,9 @@ demo: deps build ## a day's trade of a shop, from JetStream to the vendor, with 
 
 test: deps ## all tests, against real NATS and Postgres
 	$(GO) test -p 2 $(RACE) -shuffle=on -count=1 ./...
+
+bench: deps build ## what the worker does a second, beside a bare loop; FULL=1 for longer runs
+	cd bench && $(GO) run . -worker ../bin/syncworker $(if $(FULL),-full)
 
 build: ## bin/syncworker, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/syncworker ./cmd/syncworker

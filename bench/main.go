@@ -1,0 +1,127 @@
+// Command bench measures what the worker's guarantees cost on this machine: the
+// shipped binary beside a bare loop that fetches, inserts, posts and updates one
+// event at a time, on the same events, Postgres, NATS and vendor, in turns.
+//
+// Figures of one machine can only be compared within one run, by the ratios of
+// the same round: everything shares the machine's cores, the vendor too.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// options are what a run is made of.
+type options struct {
+	worker string // path of the syncworker binary
+	out    string // path of the JSON file
+	dir    string // for the servers' files; empty: a temporary folder
+	rounds int
+	events int
+	only   string
+	full   bool
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == naiveCommand {
+		exit(naiveMain(os.Args[2:]))
+	}
+	var o options
+	flag.StringVar(&o.worker, "worker", "../bin/syncworker", "the worker's `binary`")
+	flag.StringVar(&o.out, "out", "out.json", "`file` for the figures of every round")
+	flag.StringVar(&o.dir, "dir", "", "`folder` for the servers' files; a temporary one by default")
+	flag.IntVar(&o.rounds, "rounds", 0, "rounds; 3 by default, 9 with -full")
+	flag.IntVar(&o.events, "events", 0, "events that are queued; 12000 by default, 50000 with -full")
+	flag.StringVar(&o.only, "only", "", "only the scenes whose name begins with this, such as stub")
+	flag.BoolVar(&o.full, "full", false, "more rounds and more events")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	exit(run(ctx, o.withDefaults(), os.Stdout, progressTo(os.Stderr)))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func (o options) withDefaults() options {
+	rounds, events := 3, 12_000
+	if o.full {
+		rounds, events = 9, 50_000
+	}
+	if o.rounds == 0 {
+		o.rounds = rounds
+	}
+	if o.events == 0 {
+		o.events = events
+	}
+	return o
+}
+
+// progress writes where the run is, over the same line each time.
+type progress struct{ to io.Writer }
+
+// progressTo says nothing where nobody watches.
+func progressTo(f *os.File) progress {
+	if !term.IsTerminal(int(f.Fd())) {
+		return progress{io.Discard}
+	}
+	return progress{f}
+}
+
+func (p progress) say(format string, args ...any) {
+	fmt.Fprintf(p.to, "\r\x1b[K"+format, args...)
+}
+
+func run(ctx context.Context, o options, out io.Writer, p progress) (err error) {
+	began := time.Now()
+	if o.worker, err = filepath.Abs(o.worker); err != nil {
+		return err
+	}
+	if _, err := os.Stat(o.worker); err != nil {
+		return fmt.Errorf("the worker's binary: %w (make build makes it)", err)
+	}
+	p.say("starting Postgres and NATS, queueing %d events", o.events)
+	s, err := startStack(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	var results []result
+	for _, sc := range scenes(o) {
+		for round := range o.rounds {
+			for i := range sc.contenders {
+				if round%2 == 1 {
+					i = len(sc.contenders) - 1 - i // who goes first has the quieter machine
+				}
+				c := sc.contenders[i]
+				p.say("%s: round %d of %d, %s", sc.name, round+1, o.rounds, c.name)
+				r, err := s.measure(ctx, sc, c)
+				if err != nil {
+					return fmt.Errorf("%s, round %d, %s: %w", sc.name, round+1, c.name, err)
+				}
+				r.Round = round + 1
+				results = append(results, r)
+			}
+		}
+	}
+	p.say("")
+	rep := newReport(s.machine(ctx), o, results, time.Since(began))
+	if err := rep.write(out); err != nil {
+		return err
+	}
+	return rep.save(o.out)
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"syncworker/internal/sandbox"
+)
+
+// What opens the vendor.
+const (
+	appID  = "bench"
+	secret = "bench-secret"
+)
+
+// vendor is the other side, in this process.
+type vendor struct {
+	url     string
+	server  *http.Server
+	sandbox *sandbox.Sandbox // nil where it only echoes
+
+	calls  atomic.Int64
+	writes atomic.Int64
+	first  atomic.Int64 // when the first write came, in Unix nanoseconds
+}
+
+func (s *stack) startVendor(sc scene) (*vendor, error) {
+	v := &vendor{}
+	var handler http.Handler = http.HandlerFunc(echo)
+	if !sc.echo {
+		var err error
+		v.sandbox, err = sandbox.New(sandbox.Config{
+			Accounts:  []sandbox.Account{{AppID: appID, Secret: secret}},
+			Switches:  sandbox.Switches{Latency: sandbox.Duration(sc.latency)},
+			KeepCalls: 1000,
+		})
+		if err != nil {
+			return nil, err
+		}
+		first := s.members[0]
+		_, err = v.sandbox.SeedMembers(sandbox.Seed{FirstID: first.ID, Count: len(s.members), Mobile: first.Mobile, Points: first.Points})
+		if err != nil {
+			return nil, err
+		}
+		handler = v.sandbox
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("starting the vendor: %w", err)
+	}
+	v.url = "http://" + listener.Addr().String()
+	v.server = &http.Server{Handler: v.counted(handler), ReadHeaderTimeout: 10 * time.Second}
+	go v.server.Serve(listener) //nolint:errcheck // it ends with Close
+	return v, nil
+}
+
+// counted sees every call go by.
+func (v *vendor) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v.calls.Add(1)
+		if r.Method == http.MethodPost {
+			if v.writes.Add(1) == 1 {
+				v.first.Store(time.Now().UnixNano())
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ledger says what has become of the calls.
+func (v *vendor) ledger() (effects int, mistakes map[string]int) {
+	if v.sandbox == nil {
+		return int(v.writes.Load()), nil
+	}
+	for _, op := range v.sandbox.Summary().ByOp {
+		effects += op.Effects
+	}
+	mistakes = map[string]int{}
+	for _, m := range v.sandbox.Violations() {
+		mistakes[m.Kind+" of "+m.Op]++
+	}
+	return effects, mistakes
+}
+
+// echo answers as DM Hub does where everything goes well: what was sent, with an
+// id. It costs next to nothing and checks nothing.
+func echo(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
+	switch {
+	case r.URL.Path == "/security/accesstoken":
+		io.WriteString(w, `{"error_code":0,"access_token":"bench-token","expires_in":7200}`) //nolint:errcheck // its client is gone
+	case r.Method == http.MethodGet:
+		n, _ := strconv.ParseInt(strings.TrimPrefix(r.URL.Query().Get("value"), "138"), 10, 64) // 0 for others
+		fmt.Fprintf(w, `{"membership":{"id":%d}}`, firstMember+n)
+	default:
+		body, err := io.ReadAll(r.Body)
+		if err != nil || len(body) < 3 {
+			http.Error(w, "no body", http.StatusBadRequest)
+			return
+		}
+		io.WriteString(w, `{"id":8281,"state":"已取消",`) //nolint:errcheck // its client is gone
+		w.Write(body[1:])                              //nolint:errcheck // its client is gone
+	}
+}
