@@ -3,9 +3,11 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/rs/zerolog"
 
 	"syncworker/internal/outbox"
@@ -118,10 +120,56 @@ func (c *committer) run() {
 	}
 }
 
-// write commits the batch, again and again while the database is away.
+// write commits the batch, again and again while the database is away. An entry
+// that can't be written must not keep the others from it: then each is written by
+// itself, and what can't be is held for a person.
 func (c *committer) write(batch []*entry) ([]int64, error) {
-	c.number++
-	commit := outbox.Commit{Number: c.number}
+	gone, err := c.tryUntilAnswered(batch)
+	if !unwritable(err) {
+		return gone, err
+	}
+	if len(batch) > 1 {
+		gone = nil
+		for _, e := range batch {
+			one, err := c.write([]*entry{e})
+			if err != nil {
+				return gone, err
+			}
+			gone = append(gone, one...)
+		}
+		return gone, nil
+	}
+	c.log.Error().Err(err).Msg("what became of a delivery can't be written as it is; a person has to look")
+	for _, s := range batch[0].settles {
+		holdUnwritable(s, err)
+	}
+	if gone, err = c.tryUntilAnswered(batch); unwritable(err) {
+		return nil, outbox.ErrLeaseLost
+	}
+	return gone, err
+}
+
+// holdUnwritable makes of a settle what the database takes in any case.
+func holdUnwritable(s *outbox.Settle, err error) {
+	s.State, s.Reason, s.NextAttemptAt, s.QuietUntil = outbox.Held, Unwritable, time.Time{}, time.Time{}
+	s.Ambiguous, s.EverAmbiguous, s.Rest = true, true, true
+	s.VendorKey, s.VendorRef, s.PointsApplied = "", "", nil
+	if a := s.Attempt; a != nil {
+		s.Attempt = &outbox.Attempt{
+			Number: a.Number, StartedAt: a.StartedAt, Duration: a.Duration, Action: a.Action, Class: a.Class,
+			Status: a.Status, Message: "not written as it was: " + err.Error(),
+		}
+	}
+}
+
+// unwritable reports that the database answered, and refuses the values.
+func unwritable(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23"))
+}
+
+func (c *committer) tryUntilAnswered(batch []*entry) ([]int64, error) {
+	commit := outbox.Commit{Number: c.number + 1}
 	for _, e := range batch {
 		commit.Settles = append(commit.Settles, e.settles...)
 		if e.intent != nil {
@@ -134,8 +182,11 @@ func (c *committer) write(batch []*entry) ([]int64, error) {
 	for try := 0; ; try++ {
 		gone, err := c.store.Commit(c.ctx, c.token, commit)
 		switch {
-		case err == nil, errors.Is(err, outbox.ErrLeaseLost):
-			return gone, err
+		case err == nil:
+			c.number++
+			return gone, nil
+		case errors.Is(err, outbox.ErrLeaseLost) || unwritable(err):
+			return nil, err
 		case c.ctx.Err() != nil:
 			return nil, outbox.ErrLeaseLost
 		case try == 0 || try%50 == 0:

@@ -36,6 +36,7 @@ const (
 	Superseded       = "superseded" // an update that is older than one already delivered
 	SeveralRefunds   = "several_refunds"
 	MemberNotFound   = "member_not_found"
+	Unwritable       = "unwritable"  // the database refused what was to be written about it
 	Unsupported      = "unsupported" // the account has no operation for this type
 
 	// dead

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -71,6 +72,9 @@ func (s *Store) Reload(ctx context.Context, token Token, lane Lane) (*Loaded, er
 // in an order's lane everything, since each delivery may block the others; in a
 // member's lane what may be acted on now.
 func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ...any) ([]*Loaded, error) {
+	if alive, err := holds(ctx, tx, token); err != nil || !alive {
+		return nil, cmp.Or(err, ErrLeaseLost)
+	}
 	rows, err := tx.Query(ctx, take, args...)
 	if err != nil {
 		return nil, err

@@ -68,6 +68,14 @@ func (s *Store) Enqueue(ctx context.Context, token Token, b Batch) (Enqueued, er
 	var out Enqueued
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		out = Enqueued{}
+		b := b
+		alive, err := holds(ctx, tx, token)
+		if err != nil {
+			return err
+		}
+		if !alive {
+			b.Accept = nil // they rest: nobody would ever take over what this token holds
+		}
 		if err := insertRejects(ctx, tx, b.Rejects); err != nil {
 			return err
 		}

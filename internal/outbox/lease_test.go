@@ -119,6 +119,36 @@ func TestAWorkerThatLostItsLeaseCanNotWrite(t *testing.T) {
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.lanes WHERE created = 'delivered' AND next_at IS NOT NULL`))
 }
 
+func TestRecoveryFindsALaneThatItsOwnerHadWorkedOff(t *testing.T) {
+	s := newShop(t)
+	dead := s.worker(time.Second)
+	h := s.enqueues(dead, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o1"})).Handed[0]
+	s.comes(line{kind: event.OrderCancelled, order: "o1", minute: 1})
+	require.NoError(t, s.intends(dead, 1, &h.Work))
+	c := delivers(2, h)
+	_, err := s.Commit(t.Context(), dead, c)
+	require.NoError(t, err)
+	require.False(t, c.Lanes[0].Released, "there are news, which it dies before looking at")
+	require.NoError(t, s.End(t.Context(), dead))
+	claimed, err := s.Claim(t.Context(), s.token, account, 10)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+	require.Len(t, claimed[0].Work, 1)
+}
+
+func TestAnEndedTokenTakesNothing(t *testing.T) {
+	s := newShop(t)
+	ended := s.worker(time.Hour)
+	require.NoError(t, s.End(t.Context(), ended))
+	out := s.enqueues(ended, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o1"}))
+	require.Empty(t, out.Handed)
+	_, err := s.Claim(t.Context(), ended, account, 10)
+	require.ErrorIs(t, err, outbox.ErrLeaseLost)
+	claimed, err := s.Claim(t.Context(), s.token, account, 10)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+}
+
 func TestLateEvidenceResolvesNothingOnceSomebodyElseHasCalled(t *testing.T) {
 	s := newShop(t)
 	zombie := s.worker(time.Nanosecond)

@@ -61,6 +61,16 @@ func (s *Store) Renew(ctx context.Context, token Token, lease time.Duration, kno
 	return r, nil
 }
 
+// holds reports whether a token may still take anything. Until the transaction is
+// over, a recovery of this worker waits; its own commits don't.
+func holds(ctx context.Context, tx pgx.Tx, token Token) (bool, error) {
+	tag, err := tx.Exec(ctx, `SELECT FROM outbox.workers WHERE token = $1 AND ended_at IS NULL FOR KEY SHARE`, token)
+	if err != nil {
+		return false, fmt.Errorf("looking at the worker's token: %w", err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
 // End gives up the token: whatever the worker still holds is recovered at once.
 func (s *Store) End(ctx context.Context, token Token) error {
 	return s.inTx(ctx, func(tx pgx.Tx) error {
@@ -133,6 +143,14 @@ func recoverWorker(ctx context.Context, tx pgx.Tx, token Token, low int64) (int,
 		UPDATE outbox.lanes SET owner = NULL, resting = true, news = true, next_at = now()
 		WHERE lane IN (SELECT lane FROM outbox.lanes WHERE lane = ANY($2) AND owner = $1 ORDER BY lane FOR UPDATE)`
 	if _, err := tx.Exec(ctx, free, token, lanes); err != nil {
+		return 0, fmt.Errorf("recovering lanes: %w", err)
+	}
+	// A lane that it had worked off, but not let go of since another worker had
+	// added to it, has nothing of its own left: what rests in it leads there.
+	const idle = `
+		UPDATE outbox.lanes SET owner = NULL, resting = true, news = true, next_at = now()
+		WHERE owner = $1 AND lane IN (SELECT lane FROM outbox.deliveries WHERE owner IS NULL)`
+	if _, err := tx.Exec(ctx, idle, token); err != nil {
 		return 0, fmt.Errorf("recovering lanes: %w", err)
 	}
 	if _, err := tx.Exec(ctx, `UPDATE outbox.workers SET ended_at = now() WHERE token = $1`, token); err != nil {
