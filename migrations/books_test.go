@@ -42,7 +42,7 @@ func newBooks(t *testing.T) *books {
 	east := 12 - now.Hour()
 	b.zone = "Etc/GMT" + map[bool]string{true: "-", false: "+"}[east >= 0] + strconv.Itoa(max(east, -east))
 	b.noon = now.Truncate(time.Hour)
-	store, err := outbox.Open(t.Context(), b.url, 1)
+	store, err := outbox.Open(t.Context(), b.url, 1, 0)
 	require.NoError(t, err)
 	defer store.Close()
 	require.NoError(t, store.SetFinanceTimeZone(t.Context(), b.zone))

@@ -88,5 +88,5 @@ func openStore(ctx context.Context, c config.Config) (*outbox.Store, error) {
 	if c.Database.URL == "" {
 		return nil, errNoDatabase
 	}
-	return outbox.Open(ctx, string(c.Database.URL), c.Database.MaxConnections)
+	return outbox.Open(ctx, string(c.Database.URL), c.Database.MaxConnections, c.Dispatch.Lease)
 }

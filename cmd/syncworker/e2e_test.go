@@ -368,12 +368,12 @@ type process struct {
 	log *lockedBuffer
 }
 
-func (d *shopDay) process(t *testing.T) *process {
+func (s *stack) process(t *testing.T) *process {
 	t.Helper()
 	p := &process{log: &lockedBuffer{}}
-	p.cmd = exec.Command("syncworker", "run", "--config", d.configFile(t))
+	p.cmd = exec.Command("syncworker", "run", "--config", s.configFile(t))
 	p.cmd.Stderr = p.log
-	p.cmd.Env = append(p.cmd.Environ(), "SYNCWORKER_VENDORS_DMHUB_SECRET="+canarySecret, "SYNCWORKER_VENDORS_DEALS_SECRET="+canarySecret)
+	p.cmd.Env = append(p.cmd.Environ(), "GORACE=atexit_sleep_ms=0", "SYNCWORKER_VENDORS_DMHUB_SECRET="+canarySecret, "SYNCWORKER_VENDORS_DEALS_SECRET="+canarySecret)
 	require.NoError(t, p.cmd.Start())
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
 	return p
@@ -415,7 +415,7 @@ func (s *stack) configFile(t *testing.T) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "nats: {url: %q, max_bytes: %d}\n", string(s.config.NATS.URL), s.config.NATS.MaxBytes)
 	fmt.Fprintf(&b, "database: {url: %q}\nhttp: {listen: %q}\n", string(s.config.Database.URL), s.config.HTTP.Listen)
-	fmt.Fprintf(&b, "dispatch: {lease: %s}\nvendors:\n", s.config.Dispatch.Lease)
+	fmt.Fprintf(&b, "dispatch: {lease: %s, drain_timeout: %s}\nvendors:\n", s.config.Dispatch.Lease, s.config.Dispatch.DrainTimeout)
 	for name, a := range s.config.Vendors {
 		fmt.Fprintf(&b, "  %s: {kind: %s, base_url: %q, app_id: %s, timeout: %s, max_in_flight: %d, rate_limit: %g, quiet_period: %s, early_grace: %s, "+
 			"retry: {initial: %s, max: %s}, semantics: {order_reads: %q}}\n", name, a.Kind, a.BaseURL, a.AppID, a.Timeout, a.MaxInFlight,

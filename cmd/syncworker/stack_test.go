@@ -31,12 +31,22 @@ type stack struct {
 	config  config.Config
 	db      *pgx.Conn
 	js      jetstream.JetStream
+	members []int64 // of increments
 }
 
 func newStack(t *testing.T, switches sandbox.Switches) *stack {
 	t.Helper()
-	migrate := func(ctx context.Context, url string) error { _, err := outbox.Migrate(ctx, url, nil); return err }
-	s := &stack{url: devtest.Database(t, migrate), nats: devtest.NATSServer(t, devstack.NATSConfig{})}
+	return newStackOn(t, devtest.Database(t, migrate), switches)
+}
+
+func migrate(ctx context.Context, url string) error {
+	_, err := outbox.Migrate(ctx, url, nil)
+	return err
+}
+
+func newStackOn(t *testing.T, url string, switches sandbox.Switches) *stack {
+	t.Helper()
+	s := &stack{url: url, nats: devtest.NATSServer(t, devstack.NATSConfig{})}
 	var err error
 	s.sandbox, err = sandbox.New(sandbox.Config{
 		Accounts: []sandbox.Account{{AppID: "app", Secret: canarySecret}, {AppID: "deals", Secret: canarySecret}},
@@ -63,9 +73,7 @@ func newStack(t *testing.T, switches sandbox.Switches) *stack {
 	s.config.Vendors = map[string]config.Account{"dmhub": account, "deals": reads}
 	s.config.Routes = []config.Route{{Types: []string{"order.*", "point.*"}, Tenants: []string{"*"}, Accounts: []string{"dmhub"}}}
 
-	s.db, err = pgx.Connect(t.Context(), s.url)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.db.Close(context.Background()) })
+	s.connect(t)
 	conn, err := nats.Connect(s.nats.URL, nats.MaxReconnects(-1))
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
@@ -74,6 +82,15 @@ func newStack(t *testing.T, switches sandbox.Switches) *stack {
 	_, err = consumer.EnsureStream(t.Context(), s.js, streamConfig(s.config.NATS))
 	require.NoError(t, err)
 	return s
+}
+
+// connect gives the test its own connection to the database.
+func (s *stack) connect(t *testing.T) {
+	t.Helper()
+	db, err := pgx.Connect(t.Context(), s.url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close(context.Background()) })
+	s.db = db
 }
 
 const canarySecret = "canary-secret-7f3a"

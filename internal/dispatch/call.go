@@ -48,7 +48,7 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	}
 	call.FirstSentAt = w.FirstSentAt
 	h.mu.Unlock()
-	return h.settlePush(a, l, w, a.Vendor.Push(context.Background(), call), "push", w.Calls)
+	return h.settlePush(a, l, w, a.Vendor.Push(h.calls, call), "push", w.Calls)
 }
 
 // prepare fills in what the vendor needs and the event lacks. fail is what the
@@ -73,7 +73,7 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 	}
 	named := w.Event.Member
 	if len(named.Identities) == 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), a.Policy.Timeout)
+		ctx, cancel := context.WithTimeout(h.calls, a.Policy.Timeout)
 		defer cancel()
 		var err error
 		if named, err = h.store.MemberOfOrder(ctx, w.Event.Tenant, w.Event.OrderNo); err != nil {
@@ -90,7 +90,7 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 			Message: "neither this event nor its order's create names a member",
 		}
 	}
-	id, r := a.members.FindMember(context.Background(), named)
+	id, r := a.members.FindMember(h.calls, named)
 	if id == "" {
 		if r.Class == vendors.Refused {
 			r.Hold = MemberNotFound
@@ -158,7 +158,7 @@ func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
 	case a.finder == nil:
 		f = vendors.Finding{Found: vendors.Unavailable}
 	default:
-		f = a.finder.Find(context.Background(), call)
+		f = a.finder.Find(h.calls, call)
 	}
 	return h.settle(a, l, w, f.Result, string(Find), w.Calls, func(s Situation, d outbox.Delivery) outbox.Delivery {
 		s.Asked = asked
@@ -235,7 +235,7 @@ func (h *hand) wasSettled(a *account, l *lane, e *entry, put []*outbox.Work, nex
 
 // lookAtRefund reads what has become of the refund that a refund_deleted names.
 func (h *hand) lookAtRefund(a *account, l *lane, w *outbox.Work) Step {
-	ctx, cancel := context.WithTimeout(context.Background(), a.Policy.Timeout)
+	ctx, cancel := context.WithTimeout(h.calls, a.Policy.Timeout)
 	defer cancel()
 	state, err := h.store.StateOfRefund(ctx, a.Name, w.Event.Tenant, w.Event.OrderNo, w.Event.UUID)
 	if err != nil {

@@ -149,9 +149,11 @@ func (h *hand) wasPutDown(a *account, l *lane, e *entry, put []*outbox.Work, err
 
 // drop takes deliveries out of the hand. The lock is held.
 func (h *hand) drop(a *account, l *lane, work ...*outbox.Work) {
-	before := len(l.Work)
+	before, full := len(l.Work), a.live > a.capacity()/2
 	l.Work = slices.DeleteFunc(l.Work, func(w *outbox.Work) bool { return slices.Contains(work, w) })
-	a.live -= before - len(l.Work)
+	if a.live -= before - len(l.Work); full && a.live <= a.capacity()/2 {
+		h.wakeUp() // there is room again for what rests
+	}
 	h.metrics.inHand(a.Name, a.live)
 }
 
@@ -267,6 +269,9 @@ func knownMember(l *lane, w *outbox.Work) string {
 // reports whether the account's circuit was open. The lock is held.
 func (h *hand) answered(a *account, r vendors.Result) (outage bool) {
 	outage = a.gate.open()
+	if h.calls.Err() != nil {
+		return outage // it was given up for our sake, not for the vendor's
+	}
 	c := a.gate.heard(r)
 	if c == (change{}) {
 		return outage

@@ -26,6 +26,7 @@ type hand struct {
 	accounts   map[string]*account
 	lanes      map[outbox.Lane]*lane
 	leaseUntil time.Time
+	joined     time.Time
 	low        int64 // as the database has it
 	maxID      int64 // the largest delivery id seen
 	entering   map[*int64]struct{}
@@ -34,9 +35,11 @@ type hand struct {
 	met        map[int64]struct{} // while it is asked: what is in the hand or comes into it
 	draining   bool
 
-	acts sync.WaitGroup // actions and commits under way
-	wake chan struct{}  // something may be due
-	lost chan error
+	acts  sync.WaitGroup  // actions and commits under way
+	calls context.Context // of everything that actions ask for; ends when a drain has taken too long
+	cut   context.CancelFunc
+	wake  chan struct{} // something may be due
+	lost  chan error
 }
 
 // account is an account's part of the hand.
@@ -68,8 +71,9 @@ func newHand(w *Worker, token outbox.Token, low int64, leaseUntil time.Time) *ha
 		Worker: w, token: token, low: low, maxID: low - 1, leaseUntil: leaseUntil,
 		log:      w.log.With().Int64("worker", int64(token)).Logger(),
 		accounts: map[string]*account{}, lanes: map[outbox.Lane]*lane{}, entering: map[*int64]struct{}{},
-		wake: make(chan struct{}, 1), lost: make(chan error, 1),
+		wake: make(chan struct{}, 1), lost: make(chan error, 1), joined: w.now(),
 	}
+	h.calls, h.cut = context.WithCancel(context.Background())
 	h.commit = newCommitter(w.store, token, h.log)
 	for _, a := range w.accounts {
 		acc := &account{Account: a, ops: a.operations(), gate: newGate(a.Limits)}
@@ -98,7 +102,8 @@ func (h *hand) run(ctx context.Context) error {
 	case err = <-h.lost:
 	case err = <-h.commit.lost:
 	}
-	err = errors.Join(err, h.drain(ctx))
+	deadline := h.now().Add(h.config.Drain)
+	h.drain()
 	stop()
 	loops.Wait()
 	h.commit.close()
@@ -106,30 +111,36 @@ func (h *hand) run(ctx context.Context) error {
 	for _, a := range h.accounts {
 		a.timer.Stop()
 	}
-	return errors.Join(err, h.end(ctx))
+	return errors.Join(err, h.end(ctx, max(deadline.Sub(h.now()), time.Second)))
 }
 
-// drain lets nothing new begin and waits for what is under way.
-func (h *hand) drain(context.Context) error {
+// drain lets nothing new begin and waits for what is under way. Calls that take
+// too long are given up, in time for what is known of them to be written down.
+func (h *hand) drain() {
+	defer h.cut()
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
 	done := make(chan struct{})
 	go func() { h.acts.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-time.After(h.config.Drain):
-		h.commit.abandon()
-		<-done
-		return nil
+	for _, giveUp := range []struct {
+		after time.Duration
+		on    func()
+	}{{h.config.Drain * 3 / 4, h.cut}, {h.config.Drain / 4, h.commit.abandon}} {
+		select {
+		case <-done:
+			return
+		case <-time.After(giveUp.after):
+			giveUp.on()
+		}
 	}
+	<-done
 }
 
 // end gives the token back, so that others take over at once, and writes down as
 // late what could not be recorded under it.
-func (h *hand) end(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.config.Drain)
+func (h *hand) end(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	if err := h.store.End(ctx, h.token); err != nil {
 		return fmt.Errorf("giving the token back: %w", err)

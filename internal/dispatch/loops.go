@@ -59,6 +59,9 @@ func (h *hand) renew(ctx context.Context) error {
 	h.low, h.leaseUntil = renewed.Low, asked.Add(h.config.Lease)
 	for _, a := range h.accounts {
 		a.gate.divide(renewed.Peers)
+		if renewed.Count > 1 && asked.Sub(h.joined) < h.config.Lease/5 {
+			a.gate.share = 0 // until the others know that they have less
+		}
 		if !a.gate.probe && !a.gate.asking {
 			a.gate.sync(gates[a.Name])
 		}
@@ -181,6 +184,12 @@ func (h *hand) claimAccount(ctx context.Context, a *account, limit int) (int, er
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.claiming--
+	if errors.Is(err, outbox.ErrLeaseLost) {
+		select {
+		case h.lost <- err:
+		default:
+		}
+	}
 	if err != nil {
 		h.suspect = true
 		return 0, err
@@ -213,7 +222,7 @@ func (h *hand) reload(a *account, l *lane) {
 	h.mu.Lock()
 	h.claiming++
 	h.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), h.config.Lease/3)
+	ctx, cancel := context.WithTimeout(h.calls, h.config.Lease/3)
 	defer cancel()
 	x, err := h.store.Reload(ctx, h.token, l.LaneState.Lane)
 	h.mu.Lock()
@@ -266,7 +275,7 @@ func (h *hand) recoverLoop(ctx context.Context) {
 // askForProbe asks for the right to make the one call that probes an account.
 func (h *hand) askForProbe(a *account) {
 	defer h.acts.Done()
-	ctx, cancel := context.WithTimeout(context.Background(), h.config.Lease/3)
+	ctx, cancel := context.WithTimeout(h.calls, h.config.Lease/3)
 	defer cancel()
 	h.mu.Lock()
 	wait := h.config.Circuit.ProbeAfter(a.gate.shared.Opens)
@@ -288,7 +297,7 @@ func (h *hand) askForProbe(a *account) {
 // share tells the other workers what this one has found out about an account.
 func (h *hand) share(a *account, c change) {
 	defer h.acts.Done()
-	ctx, cancel := context.WithTimeout(context.Background(), h.config.Lease/3)
+	ctx, cancel := context.WithTimeout(h.calls, h.config.Lease/3)
 	defer cancel()
 	var err error
 	if c.throttle > 0 {

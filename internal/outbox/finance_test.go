@@ -12,7 +12,7 @@ import (
 
 func TestFinanceCountsByTheZoneOfTheConfig(t *testing.T) {
 	url := devtest.Database(t, migrate)
-	store, err := outbox.Open(t.Context(), url, 1)
+	store, err := outbox.Open(t.Context(), url, 1, 0)
 	require.NoError(t, err)
 	defer store.Close()
 	conn, err := pgx.Connect(t.Context(), url)

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,8 +30,10 @@ type Store struct {
 }
 
 // Open connects to the database and checks that it answers. maxConns bounds the
-// connections of this process: three or four serve a busy worker.
-func Open(ctx context.Context, url string, maxConns int) (*Store, error) {
+// connections of this process: three or four serve a busy worker. idle is how
+// long the server lets a transaction wait for this process, 0 for ever: one that
+// froze or lost its machine keeps others from its locks, that on its lease too.
+func Open(ctx context.Context, url string, maxConns int, idle time.Duration) (*Store, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// pgx's own error repeats the URL, and with it the password.
@@ -39,6 +42,7 @@ func Open(ctx context.Context, url string, maxConns int) (*Store, error) {
 	config.MaxConns = int32(maxConns)
 	config.ConnConfig.RuntimeParams["application_name"] = "syncworker"
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = strconv.FormatInt(idle.Milliseconds(), 10)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the database: %w", err)
