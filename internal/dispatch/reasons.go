@@ -24,7 +24,6 @@ const (
 	DuplicateReported   = "duplicate_reported"    // the vendor says that it has it
 	RefusedAfterUnclear = "refused_after_unclear" // refused, but an earlier call may have taken effect
 	AmountUnread        = "amount_unread"         // it took effect; how much has to be read
-	ReadFailed          = "read_failed"           // the last read got no answer
 
 	// held
 	Unclear          = "unclear"            // the answer was unclear and no document says how to find out
