@@ -28,6 +28,7 @@ type options struct {
 	rounds int
 	events int
 	only   string
+	alone  bool
 	full   bool
 }
 
@@ -42,6 +43,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds; 3 by default, 9 with -full")
 	flag.IntVar(&o.events, "events", 0, "events that are queued; 12000 by default, 50000 with -full")
 	flag.StringVar(&o.only, "only", "", "only the scenes whose name begins with this, such as stub")
+	flag.BoolVar(&o.alone, "alone", false, "only the worker, to compare builds or profiles of it")
 	flag.BoolVar(&o.full, "full", false, "more rounds and more events")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -53,6 +53,9 @@ func scenes(o options) []scene {
 	}
 	var chosen []scene
 	for _, sc := range all {
+		if o.alone {
+			sc.contenders = sc.contenders[:1]
+		}
 		if strings.HasPrefix(sc.name, cmp.Or(o.only, sc.name)) {
 			chosen = append(chosen, sc)
 		}
