@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help demo test build deps bench
+.PHONY: help demo test bench build deps lint fmt up
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -22,3 +22,13 @@ build: ## bin/syncworker, one static binary
 
 deps: ## Postgres server binaries, where the machine has none
 	@sh scripts/deps.sh
+
+lint: ## golangci-lint; its first run builds it, which takes some minutes
+	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+
+fmt: ## gofumpt
+	$(GO) tool -modfile=tools/go.mod gofumpt -modpath syncworker -w $$(git ls-files '*.go')
+
+up: ## NATS, Postgres, the simulated vendor and a worker, with Docker Compose
+	sh deploy/secrets.sh
+	docker compose up --build --detach
