@@ -23,7 +23,7 @@ func (c *Consumer) catchUp(ctx context.Context, stream jetstream.Stream, cons je
 		return fmt.Errorf("reading the consumer's place: %w", err)
 	}
 	created := stream.CachedInfo().Created
-	stored, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
+	stored, server, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (c *Consumer) catchUp(ctx context.Context, stream jetstream.Stream, cons je
 				Msg("the database had lost events that were acknowledged; they are unknown until read at the vendor")
 		}
 	}
-	return c.storePosition(ctx, outbox.Position{Floor: acked, CreatedAt: created})
+	return c.storePosition(ctx, outbox.Position{Floor: acked, CreatedAt: created, Server: server})
 }
 
 // readAgain enqueues a part of the stream once more, and returns how many events
@@ -99,28 +99,31 @@ func (c *Consumer) readAgain(ctx context.Context, stream jetstream.Stream, from,
 	return lost, nil
 }
 
-// savePosition stores how far the stream is acknowledged, and so committed. A
-// stored place that has gone back means that the database has.
+// savePosition stores how far the stream is acknowledged, and so committed. Where
+// the stored place has gone back, or another server answers than the one that it
+// was stored with, the database may have lost commits: of no worker's place is
+// then believed more than what is stored.
 func (c *Consumer) savePosition(ctx context.Context, stream jetstream.Stream, cons jetstream.Consumer) error {
 	info, err := cons.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the consumer's place: %w", err)
 	}
 	c.metrics.pending.Set(float64(info.NumPending) + float64(info.NumAckPending))
-	stored, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
+	stored, server, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
 	if err != nil {
 		return err
 	}
-	if stored.Floor < c.saved.Floor {
+	if stored.Floor < c.saved.Floor || !stored.Server.Equal(server) {
 		return c.catchUp(ctx, stream, cons)
 	}
-	return c.storePosition(ctx, outbox.Position{Floor: info.AckFloor.Stream, CreatedAt: stream.CachedInfo().Created})
-}
-
-func (c *Consumer) storePosition(ctx context.Context, p outbox.Position) error {
+	p := outbox.Position{Floor: info.AckFloor.Stream, CreatedAt: stream.CachedInfo().Created, Server: server}
 	if p == c.saved {
 		return nil
 	}
+	return c.storePosition(ctx, p)
+}
+
+func (c *Consumer) storePosition(ctx context.Context, p outbox.Position) error {
 	if err := c.store.SavePosition(ctx, c.config.Stream, c.config.Durable, p); err != nil {
 		return err
 	}

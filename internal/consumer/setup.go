@@ -77,7 +77,7 @@ func EnsureStream(ctx context.Context, js jetstream.JetStream, config Config) (j
 // begins after what is known to be in the outbox.
 func (c *Consumer) makeConsumer(ctx context.Context, stream jetstream.Stream) (jetstream.Consumer, error) {
 	config := c.consumerConfig()
-	position, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
+	position, _, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
 	if err != nil {
 		return nil, err
 	}

@@ -2,40 +2,55 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Position is how far a stream is known to be committed here.
 type Position struct {
 	Floor     uint64    // each message up to it was acknowledged before this was stored
 	CreatedAt time.Time // of the stream: made anew, it counts anew
+	// Server is when the database server was started that had all that was
+	// acknowledged up to Floor.
+	Server time.Time
 }
 
-// Position returns the stored position; the zero value where there is none.
-func (s *Store) Position(ctx context.Context, stream, consumer string) (Position, error) {
-	const sql = `SELECT floor, created_at FROM outbox.positions WHERE stream = $1 AND consumer = $2`
-	var p Position
+// Position returns the stored position, the zero value where there is none, and
+// when the server that answers was started. Where that isn't the position's, a
+// failover or a restore may have lost what was committed after Floor was stored.
+func (s *Store) Position(ctx context.Context, stream, consumer string) (p Position, server time.Time, err error) {
+	const sql = `
+		SELECT coalesce(p.floor, 0), coalesce(p.created_at, 'epoch'), coalesce(p.server_started, 'epoch'),
+			pg_postmaster_start_time()
+		FROM (VALUES (1)) one LEFT JOIN outbox.positions p ON p.stream = $1 AND p.consumer = $2`
 	var floor int64
-	err := s.pool.QueryRow(ctx, sql, stream, consumer).Scan(&floor, &p.CreatedAt)
-	if err != nil && err != pgx.ErrNoRows {
-		return Position{}, fmt.Errorf("reading the position in the stream: %w", err)
+	if err := s.pool.QueryRow(ctx, sql, stream, consumer).Scan(&floor, &p.CreatedAt, &p.Server, &server); err != nil {
+		return Position{}, time.Time{}, fmt.Errorf("reading the position in the stream: %w", err)
 	}
 	p.Floor = uint64(floor)
-	return p, nil
+	return p, server, nil
 }
 
-// SavePosition stores a position. Within one stream it never goes back.
+// ErrServerChanged means that another database server answers than the one that
+// was asked before.
+var ErrServerChanged = errors.New("another database server answers")
+
+// SavePosition stores a position. Within one stream it never goes back. It
+// returns ErrServerChanged where the position's server isn't the one that answers.
 func (s *Store) SavePosition(ctx context.Context, stream, consumer string, p Position) error {
 	const sql = `
-		INSERT INTO outbox.positions (stream, consumer, floor, created_at) VALUES ($1, $2, $3, $4)
+		INSERT INTO outbox.positions (stream, consumer, floor, created_at, server_started)
+		SELECT $1, $2, $3, $4, $5 WHERE $5 = pg_postmaster_start_time()
 		ON CONFLICT (stream, consumer) DO UPDATE SET
 			floor = CASE WHEN positions.created_at = excluded.created_at
 				THEN greatest(positions.floor, excluded.floor) ELSE excluded.floor END,
-			created_at = excluded.created_at, updated_at = now()`
-	if _, err := s.pool.Exec(ctx, sql, stream, consumer, int64(p.Floor), p.CreatedAt); err != nil {
+			created_at = excluded.created_at, server_started = excluded.server_started, updated_at = now()`
+	tag, err := s.pool.Exec(ctx, sql, stream, consumer, int64(p.Floor), p.CreatedAt, p.Server)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = ErrServerChanged
+	}
+	if err != nil {
 		return fmt.Errorf("saving the position in the stream: %w", err)
 	}
 	return nil
