@@ -203,6 +203,9 @@ func (c *Consumer) take(ctx context.Context, messages []jetstream.Msg) error {
 	}
 	out, err := c.commit(ctx, batch)
 	if err != nil {
+		for _, m := range messages {
+			_ = m.Nak() // else the next worker waits for them until their time is up
+		}
 		return err
 	}
 	c.count("event", out.Events)
@@ -216,7 +219,7 @@ func (c *Consumer) take(ctx context.Context, messages []jetstream.Msg) error {
 		case refused[i]:
 			err = m.TermWithReason("refused by the contract; kept in outbox.rejects")
 		case i == len(messages)-1:
-			err = m.DoubleAck(ctx)
+			err = m.DoubleAck(context.WithoutCancel(ctx)) // it waits for five seconds at most
 		default:
 			err = m.Ack()
 		}

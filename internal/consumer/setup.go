@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -41,21 +42,29 @@ func (c *Consumer) setUp(ctx context.Context) (jetstream.Stream, jetstream.Consu
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		cons, err = c.makeConsumer(ctx, stream)
 	}
+	if errors.Is(err, jetstream.ErrNotPullConsumer) {
+		return nil, nil, c.unfit("it pushes, and the worker pulls")
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("looking at the consumer %s: %w", c.config.Durable, err)
 	}
 	fatal, differences := consumerDifferences(c.consumerConfig(), cons.CachedInfo().Config)
 	if fatal != "" {
-		return nil, nil, &SetupError{
-			fmt.Sprintf("consumer %s of stream %s: %s", c.config.Durable, c.config.Stream, fatal),
-			fmt.Sprintf("delete it (nats consumer rm %s %s) and start again: the worker makes it anew and recognizes what it has seen",
-				c.config.Stream, c.config.Durable),
-		}
+		return nil, nil, c.unfit(fatal)
 	}
 	for _, d := range differences {
 		c.log.Warn().Str("consumer", c.config.Durable).Msg(d)
 	}
 	return stream, cons, nil
+}
+
+// unfit is a consumer that is there and that would lose events.
+func (c *Consumer) unfit(problem string) error {
+	return &SetupError{
+		fmt.Sprintf("consumer %s of stream %s: %s", c.config.Durable, c.config.Stream, problem),
+		fmt.Sprintf("delete it (nats consumer rm %s %s) and start again: the worker makes it anew and recognizes what it has seen",
+			c.config.Stream, c.config.Durable),
+	}
 }
 
 // EnsureStream returns the stream, making it where it isn't there.
@@ -130,8 +139,12 @@ func consumerDifferences(want, got jetstream.ConsumerConfig) (fatal string, d []
 	switch {
 	case got.AckPolicy != want.AckPolicy:
 		return fmt.Sprintf("its ack policy is %v, and only %v loses no event", got.AckPolicy, want.AckPolicy), nil
-	case got.FilterSubject != "" && got.FilterSubject != Subjects || len(got.FilterSubjects) > 0:
-		return fmt.Sprintf("it takes only %s%v of the stream's subjects", got.FilterSubject, got.FilterSubjects), nil
+	case got.FilterSubject != "" && got.FilterSubject != Subjects:
+		return fmt.Sprintf("it takes only %s of the stream's subjects", got.FilterSubject), nil
+	case len(got.FilterSubjects) > 0:
+		return fmt.Sprintf("it takes only %s of the stream's subjects", strings.Join(got.FilterSubjects, ", ")), nil
+	case got.HeadersOnly:
+		return "it delivers headers without the events", nil
 	case got.MaxDeliver > 0:
 		return fmt.Sprintf("it gives up on a message after %d deliveries, and an outage would lose events", got.MaxDeliver), nil
 	}
