@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -27,7 +28,10 @@ import (
 	"syncworker/internal/devstack"
 	"syncworker/internal/devstack/devtest"
 	"syncworker/internal/event"
+	"syncworker/internal/outbox"
 )
+
+func TestMain(m *testing.M) { os.Exit(devtest.Run(m)) }
 
 // files returns the project's files with this ending, by path from the root.
 func files(t *testing.T, ending string) map[string]string {
@@ -240,6 +244,19 @@ func TestReadmeShowsTheExamplesAsTheyAre(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join("examples", name))
 		require.NoError(t, err)
 		require.Contains(t, readme, "\n"+string(text)+"```\n", name)
+	}
+}
+
+func TestQueriesShownRunAsFinance(t *testing.T) {
+	migrate := func(ctx context.Context, url string) error { _, err := outbox.Migrate(ctx, url, nil); return err }
+	db, err := pgx.Connect(t.Context(), devtest.Database(t, migrate))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close(context.Background()) })
+	_, err = db.Exec(t.Context(), `SET ROLE syncworker_finance`)
+	require.NoError(t, err)
+	for _, b := range blocks(t, "sql") {
+		_, err := db.Exec(t.Context(), b.text)
+		require.NoError(t, err, "%s: %s", b.page, b.text)
 	}
 }
 
