@@ -172,7 +172,7 @@ func (d *shopDay) truthful(t *testing.T) {
 		n := effects[key{operations[event.Type(typ)], id}]
 		delete(effects, key{operations[event.Type(typ)], id})
 		if n < delivered || n > delivered+open {
-			return fmt.Errorf("%s %s: %d delivered, %d open to a person, and %d effects at the vendor", typ, id, delivered, open, n)
+			return fmt.Errorf("%s %s: %d delivered, %d open to a person, and %d effects at the vendor: %+v", typ, id, delivered, open, n, d.sandbox.CallsOf(id))
 		}
 		return nil
 	})
