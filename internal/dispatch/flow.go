@@ -149,10 +149,13 @@ func (h *hand) wasPutDown(a *account, l *lane, e *entry, put []*outbox.Work, err
 
 // drop takes deliveries out of the hand. The lock is held.
 func (h *hand) drop(a *account, l *lane, work ...*outbox.Work) {
-	before, full := len(l.Work), a.live > a.capacity()/2
+	before, busy := len(l.Work), a.busy()
 	l.Work = slices.DeleteFunc(l.Work, func(w *outbox.Work) bool { return slices.Contains(work, w) })
-	if a.live -= before - len(l.Work); full && a.live <= a.capacity()/2 {
-		h.wakeUp() // there is room again for what rests
+	if a.live -= before - len(l.Work); busy && !a.busy() {
+		// There is room again, for what rests and for what comes.
+		h.wakeUp()
+		close(h.room)
+		h.room = make(chan struct{})
 	}
 	h.metrics.inHand(a.Name, a.live)
 }

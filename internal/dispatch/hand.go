@@ -39,6 +39,7 @@ type hand struct {
 	calls context.Context // of everything that actions ask for; ends when a drain has taken too long
 	cut   context.CancelFunc
 	wake  chan struct{} // something may be due
+	room  chan struct{} // closed, and made anew, when an account has room again
 	lost  chan error
 }
 
@@ -71,7 +72,7 @@ func newHand(w *Worker, token outbox.Token, low int64, leaseUntil time.Time) *ha
 		Worker: w, token: token, low: low, maxID: low - 1, leaseUntil: leaseUntil,
 		log:      w.log.With().Int64("worker", int64(token)).Logger(),
 		accounts: map[string]*account{}, lanes: map[outbox.Lane]*lane{}, entering: map[*int64]struct{}{},
-		wake: make(chan struct{}, 1), lost: make(chan error, 1), joined: w.now(),
+		wake: make(chan struct{}, 1), room: make(chan struct{}), lost: make(chan error, 1), joined: w.now(),
 	}
 	h.calls, h.cut = context.WithCancel(context.Background())
 	h.commit = newCommitter(w.store, token, h.log)
@@ -165,8 +166,51 @@ func (h *hand) mayCall(timeout time.Duration) error {
 	return nil
 }
 
+// roomWait is how long a batch waits at most for room in the hand. Handed over,
+// it costs half of what it costs to put it to rest and to claim it again.
+const roomWait = time.Second
+
+// waitForRoom waits while all accounts that a batch goes to have their hands full.
+func (h *hand) waitForRoom(ctx context.Context, b outbox.Batch) {
+	late := time.NewTimer(roomWait)
+	defer late.Stop()
+	for {
+		h.mu.Lock()
+		room, full := h.room, h.full(b)
+		h.mu.Unlock()
+		if !full {
+			return
+		}
+		select {
+		case <-room:
+		case <-late.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// full reports whether every account that a batch goes to is being called and has
+// more in hand than it needs to go on. The lock is held.
+func (h *hand) full(b outbox.Batch) bool {
+	for _, in := range b.Events {
+		for _, name := range in.Accounts {
+			a := h.accounts[name]
+			if a == nil || a.gate.blocked(h.now()) || !a.busy() {
+				return false
+			}
+		}
+	}
+	return len(b.Events) > 0 && !h.draining
+}
+
+// busy reports whether there is no need to look for more deliveries.
+func (a *account) busy() bool { return a.live > a.capacity()/2 }
+
 // enqueue commits a batch and takes into the hand what was handed over.
 func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, error) {
+	h.waitForRoom(ctx, b)
 	h.mu.Lock()
 	for name, a := range h.accounts {
 		if !h.draining && !a.gate.blocked(h.now()) && a.live < a.capacity() {

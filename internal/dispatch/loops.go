@@ -146,7 +146,7 @@ func (h *hand) claim(ctx context.Context) (time.Duration, error) {
 	var names []string
 	h.mu.Lock()
 	for name, a := range h.accounts {
-		if !h.draining && !a.gate.blocked(h.now()) && a.live <= a.capacity()/2 {
+		if !h.draining && !a.gate.blocked(h.now()) && !a.busy() {
 			names = append(names, name)
 		}
 	}
