@@ -157,7 +157,7 @@ WHERE e.type IN ('point.incremented', 'point.decremented');
 -- doesn't ask for it then doesn't look for it.
 CREATE VIEW finance.deliveries AS
 SELECT d.id, i.tenant, d.account, e.type, i.order_no, i.uuid, finance.mask_member(e.member) AS member,
-       d.state, d.reason, d.attempts, a.http_status, a.vendor_code, a.vendor_message,
+       d.state, d.reason, d.calls AS attempts, a.http_status, a.vendor_code, a.vendor_message,
        e.received_at, d.delivered_at,
        CASE WHEN e.type IN ('order.created', 'order.updated', 'order.refunded') THEN e.amount END AS amount, e.points
 FROM outbox.events e
@@ -283,7 +283,7 @@ COMMENT ON COLUMN finance.deliveries.uuid IS 'The event''s uuid; empty for order
 COMMENT ON COLUMN finance.deliveries.member IS 'The member as published, masked; empty where the event names none.';
 COMMENT ON COLUMN finance.deliveries.state IS 'pending, waiting, inflight, unknown, held, delivered, dead or cancelled.';
 COMMENT ON COLUMN finance.deliveries.reason IS 'Why it is in its state; empty where that needs none.';
-COMMENT ON COLUMN finance.deliveries.attempts IS 'Calls that count against retry.max_attempts: those during an outage don''t.';
+COMMENT ON COLUMN finance.deliveries.attempts IS 'Calls to the vendor for it, reads included.';
 COMMENT ON COLUMN finance.deliveries.http_status IS 'HTTP status of the last call; 0: no reply came. NULL: no call, or its answer was never recorded.';
 COMMENT ON COLUMN finance.deliveries.vendor_code IS 'The vendor''s error code of the last call; empty: none. NULL as http_status.';
 COMMENT ON COLUMN finance.deliveries.vendor_message IS 'The vendor''s message of the last call, or what went wrong on our side; mobile numbers masked. NULL as http_status.';

@@ -77,7 +77,7 @@ func newStackOn(t *testing.T, url string, switches sandbox.Switches) *stack {
 	conn, err := nats.Connect(s.nats.URL, nats.MaxReconnects(-1))
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
-	s.js, err = jetstream.New(conn)
+	s.js, err = jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(20000))
 	require.NoError(t, err)
 	_, err = consumer.EnsureStream(t.Context(), s.js, streamConfig(s.config.NATS))
 	require.NoError(t, err)

@@ -302,3 +302,12 @@ routes:
 	c.origins, c.missing, again.origins, again.missing = nil, nil, nil, nil
 	require.Equal(t, c, again, out.String())
 }
+
+func TestARefusedBaseURLShowsNothingButItsHost(t *testing.T) {
+	_, err := Load("", []string{
+		"SYNCWORKER_VENDORS_DMHUB_KIND=dmhub-loyalty", "SYNCWORKER_VENDORS_DMHUB_APP_ID=app",
+		"SYNCWORKER_VENDORS_DMHUB_BASE_URL=https://user:hunter2@api.convertlab.com/x?access_token=hunter2",
+	})
+	require.ErrorContains(t, err, "https://api.convertlab.com/…")
+	require.NotContains(t, err.Error(), "hunter2")
+}

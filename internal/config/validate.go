@@ -140,7 +140,12 @@ func (k *checker) baseURL(key, base string) {
 	u, err := url.Parse(base)
 	ok := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
 		!strings.ContainsAny(base, "?#") && u.RawQuery == ""
-	k.want(ok, key, base, "https://host without user, password, query and fragment")
+	// What is refused may hold a password or a token, so only its host is shown.
+	shown := "something that isn't a URL"
+	if err == nil && u.Host != "" {
+		shown = u.Scheme + "://" + u.Host + "/…"
+	}
+	k.want(ok, key, shown, "https://host without user, password, query and fragment")
 }
 
 func (k *checker) semantics(key string, s Semantics) {

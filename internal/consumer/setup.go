@@ -127,8 +127,16 @@ func streamDifferences(want, got jetstream.StreamConfig) []string {
 	note("discard policy", want.Discard, got.Discard, "a full stream drops its oldest events instead of refusing new ones")
 	note("replicas", want.Replicas, got.Replicas, "it outlives the loss of other numbers of servers than planned")
 	note("max_bytes", want.MaxBytes, got.MaxBytes, "it is full earlier or later than planned")
-	if got.MaxMsgs > 0 {
-		note("max_msgs", int64(-1), got.MaxMsgs, "it is full at that many events")
+	limit := func(setting string, got int64, means string) {
+		if got > 0 {
+			d = append(d, fmt.Sprintf("the stream's %s is %d, configured is none: %s", setting, got, means))
+		}
+	}
+	limit("max_msgs", got.MaxMsgs, "it is full at that many events")
+	limit("max_msgs_per_subject", got.MaxMsgsPerSubject, "it is full at that many events of one type")
+	limit("max_msg_size", int64(got.MaxMsgSize), "larger events are refused")
+	if got.MaxAge > 0 {
+		d = append(d, fmt.Sprintf("the stream's max_age is %s, configured is none: events go after that, read or not", got.MaxAge))
 	}
 	return d
 }

@@ -124,7 +124,7 @@ func (h *hand) intend(a *account, l *lane, w *outbox.Work) bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	a.gate.used--
+	a.gate.withdraw()
 	l.busy = false
 	if got.gone {
 		h.drop(a, l, w)
@@ -211,7 +211,7 @@ func (h *hand) wasSettled(a *account, l *lane, e *entry, put []*outbox.Work, nex
 			put = append(put, next.Act)
 		}
 		*next = Step{}
-		a.gate.used--
+		a.gate.withdraw()
 	}
 	if e.lane != nil && e.lane.Release {
 		h.wasPutDown(a, l, e, put, err)
@@ -266,7 +266,7 @@ func (h *hand) postpone(a *account, l *lane, w *outbox.Work) Step {
 
 // leave gives the slot of an action back. The lock is held.
 func (h *hand) leave(a *account, l *lane) {
-	a.gate.used--
+	a.gate.withdraw()
 	l.busy = false
 	h.consider(a, l)
 	h.pumpLocked(a)

@@ -119,6 +119,14 @@ func (s Situation) unclear(d outbox.Delivery, asked time.Duration) outbox.Delive
 		d.Attempts++
 	}
 	wait := max(asked, s.Policy.Retry.Backoff(max(d.Attempts, 1), s.Jitter))
+	if s.Operation.Repeat == vendors.RepeatAlways {
+		if s.Operation.Findable {
+			return s.find(d, NoAnswer)
+		}
+		// What sets a state must not arrive after what follows it in its lane, and
+		// this call may still arrive: its lane waits until it can't any more.
+		wait = max(wait, s.Policy.QuietPeriod)
+	}
 	switch {
 	case !mayRepeat(s.Operation, &d, s.Now.Add(wait)):
 		return s.find(d, NoAnswer)

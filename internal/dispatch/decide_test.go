@@ -44,12 +44,12 @@ update          clean   delivered                 held:duplicate_reported     de
 update          unclear delivered                 held:duplicate_reported     pending:repeat_again           pending:repeat_again           pending:no_answer
 cancel          clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
 cancel          unclear delivered                 held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
-cancel-read     clean   delivered                 unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
-cancel-read     unclear delivered                 unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  pending:no_answer
+cancel-read     clean   delivered                 unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+cancel-read     unclear delivered                 unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
 delete          clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
 delete          unclear delivered                 held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
-delete-read     clean   delivered                 unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
-delete-read     unclear delivered                 unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  pending:no_answer
+delete-read     clean   delivered                 unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+delete-read     unclear delivered                 unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
 refund          clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  held:unclear
 refund          keyused delivered                 held:duplicate_reported     dead:refused                   pending:early                  held:unclear
 refund          unclear delivered                 held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
@@ -82,6 +82,19 @@ func TestWhatFollowsFromAnAnswer(t *testing.T) {
 			require.Equal(t, cells[2+i], readable(after), "%s, %s: %s (early %t)", cells[0], cells[1], r.Class, r.Early)
 		}
 	}
+}
+
+// An update that was applied late, after the one that followed it, would undo it.
+func TestWhatSetsAStateIsRepeatedOnlyOnceItsFirstCallCanNotArriveAnyMore(t *testing.T) {
+	for _, name := range []string{"update", "cancel", "delete", "create-replaced"} {
+		s, w := situation(t, name, clean)
+		after := s.AfterPush(w.Delivery, w, vendors.Result{Class: vendors.Ambiguous, Method: "POST"})
+		require.Equal(t, outbox.Pending, after.State, name)
+		require.False(t, after.NextAttemptAt.Before(s.Now.Add(s.Policy.QuietPeriod)), name)
+	}
+	s, w := situation(t, "points", clean)
+	after := s.AfterPush(w.Delivery, w, vendors.Result{Class: vendors.Ambiguous, Method: "POST"})
+	require.True(t, after.NextAttemptAt.Before(s.Now.Add(s.Policy.QuietPeriod)), "its key keeps a late one from counting")
 }
 
 // situation returns a delivery of a variant with a history, and what its

@@ -52,7 +52,7 @@ func (h *hand) pumpLocked(a *account) {
 		l.queued = false
 		step := Plan(&l.Lane, a.ops, a.Policy, now)
 		if step.Act == nil {
-			a.gate.used--
+			a.gate.withdraw()
 			h.putDown(a, l, step.Rest)
 			continue
 		}

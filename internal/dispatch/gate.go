@@ -111,6 +111,12 @@ func (g *gate) admit(now time.Time) verdict {
 	return verdict{ok: true}
 }
 
+// withdraw gives back a slot in which no call was made, and with it the probe.
+func (g *gate) withdraw() {
+	g.used--
+	g.probe, g.probed = g.probe || g.probed, false
+}
+
 func (g *gate) open() bool { return !g.shared.OpenUntil.IsZero() }
 
 // blocked reports whether there is no use in taking deliveries of the account. An
@@ -129,7 +135,8 @@ type change struct {
 // heard counts an answer, or that none came, and says what follows for all. What
 // was decided without asking the vendor says nothing of it.
 func (g *gate) heard(r vendors.Result) (c change) {
-	if r.Method == "" {
+	if r.Method == "" || r.Elsewhere {
+		g.probe, g.probed = g.probe || g.probed, false
 		return c
 	}
 	probed := g.probed

@@ -329,12 +329,28 @@ func (p *plan) move(w *outbox.Work) (Action, outbox.Delivery) {
 		return Find, next
 	case d.State != outbox.Unknown && !d.Ambiguous:
 		return Push, next
+	case mayRepeat(op, d, p.now) && op.Repeat == vendors.RepeatAlways && p.now.Before(p.quiet(d)):
+		// An earlier call may still arrive, and must not after what follows it.
+		if op.Findable {
+			return Find, next
+		}
+		next.NextAttemptAt = p.quiet(d)
+		return Push, next
 	case mayRepeat(op, d, p.now):
 		return Push, next
 	case op.Findable:
 		return Find, next
 	}
 	return "", heldAs(d, Unclear)
+}
+
+// quiet is when an unclear call can't arrive any more. One whose worker was lost
+// was sent before the lease ran out, at the latest.
+func (p *plan) quiet(d *outbox.Delivery) time.Time {
+	if d.QuietUntil.IsZero() {
+		return d.StateSince.Add(p.policy.Timeout + p.policy.QuietPeriod)
+	}
+	return d.QuietUntil
 }
 
 // repeatable reports whether an unknown for this reason only lacks an answer.

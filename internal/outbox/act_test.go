@@ -167,6 +167,19 @@ func TestCancelOfACreateTakesAlongWhatWaitsBehindIt(t *testing.T) {
 	require.Contains(t, deeds[0].Why, "with the order's create, delivery "+itoa(ids[0]))
 }
 
+func TestAKeyThatAnotherTenantHasStaysTakenWhateverIsDecided(t *testing.T) {
+	s := newShop(t)
+	s.comes(create("o1"), line{kind: event.PointIncremented, uuid: "p1"})
+	for _, second := range []line{
+		{kind: event.OrderCreated, order: "o1", tenant: "beta"},
+		{kind: event.PointIncremented, uuid: "p1", tenant: "beta"},
+	} {
+		id := s.comes(second)[0]
+		require.Equal(t, []int64{id}, s.acts(outbox.NotApplied, id).Changed)
+		require.Contains(t, s.refused(decides(outbox.Replay), id), "another tenant")
+	}
+}
+
 func TestAnotherTenantsCreateDecidesNothingForTheOrder(t *testing.T) {
 	s := newShop(t)
 	first := s.comes(create("o1"), refund("o1", "r1"))

@@ -99,8 +99,24 @@ func (dec *Decision) refusesReplay(s *Standing) string {
 		return passed(s)
 	case s.EverAmbiguous:
 		return fmt.Sprintf("one of its calls was never answered clearly: syncworker deliveries resolve %d --send-again", s.ID)
+	case s.keyTaken():
+		return keyTaken
 	}
 	return dec.refusesAccount(s)
+}
+
+const keyTaken = "another tenant has this key at the account: syncworker conflicts list"
+
+// keyTaken reports whether another tenant's delivery has the key that this one
+// would have at the vendor, whatever has been decided about it since.
+func (s *Standing) keyTaken() bool {
+	switch {
+	case s.Account == "":
+		return false
+	case s.Type.Point():
+		return s.VendorKey == ""
+	}
+	return s.LaneTenant != s.Tenant
 }
 
 func refusesCancel(s *Standing) string {
@@ -125,8 +141,8 @@ func (dec *Decision) refusesResolve(s *Standing) string {
 		return dec.refusesPoints(s)
 	case dec.Action != SendAgain:
 		return ""
-	case s.Reason == ReasonVendorKey:
-		return "another tenant has this key at the account: syncworker conflicts list"
+	case s.keyTaken():
+		return keyTaken
 	case s.Account == "" && (dec.Route == nil || len(dec.Route(s.Type, s.Tenant)) == 0):
 		return fmt.Sprintf("no route takes %s of tenant %s: add one to routes in the configuration", s.Type, s.Tenant)
 	case s.Account == "":

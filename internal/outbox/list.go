@@ -60,7 +60,7 @@ type Listed struct {
 }
 
 const listedColumns = `d.id, coalesce(e.tenant, ''), d.account, d.type, coalesce(e.order_no, ''), coalesce(e.uuid, ''),
-	coalesce(e.member, ''), d.state, d.reason, d.attempts, coalesce(a.http_status, 0), coalesce(a.vendor_code, ''),
+	coalesce(e.member, ''), d.state, d.reason, d.calls, coalesce(a.http_status, 0), coalesce(a.vendor_code, ''),
 	coalesce(a.vendor_message, ''), d.received_at, d.delivered_at, d.next_attempt_at,
 	extract(epoch FROM now() - d.received_at)::bigint`
 

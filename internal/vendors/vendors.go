@@ -135,6 +135,9 @@ type Result struct {
 	Message    string // the vendor's message, or what went wrong on our side
 	RetryAfter time.Duration
 	Receipt    Receipt
+	// Elsewhere: the call went through another account, and says nothing about
+	// whether this one answers.
+	Elsewhere bool
 
 	Method    string
 	Path      string // path and query without any secret

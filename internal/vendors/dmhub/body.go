@@ -26,20 +26,31 @@ func (a *Account) body(call vendors.Call, member string) ([]byte, error) {
 		set = a.pointMembers(call, data)
 		drop = []string{"identities", "membershipId"} // the member stands in the path
 	case t == event.OrderCreated:
-		if member != "" && !present(data["membershipId"]) && !present(data["identities"]) {
-			set = append(set, event.Set{Key: "membershipId", Value: []byte(member)})
+		if present(data["identities"]) {
+			member = "" // either names the member
 		}
+		set = append(set, membershipID(data, member)...)
 		set = append(set, inUTC(data, "dateOrder")...)
 	default:
 		// uuid is our contract's: DM Hub has no such field here.
 		drop = []string{"uuid", "identities"}
-		if !present(data["membershipId"]) {
-			set = append(set, event.Set{Key: "membershipId", Value: []byte(member)})
-		}
+		set = append(set, membershipID(data, member)...)
 		set = append(set, inUTC(data, "dateOrder")...)
 		set = append(set, inUTC(data, "dateRefund")...)
 	}
 	return event.Splice(call.Event.Data, set, drop)
+}
+
+// membershipID writes the member as the number that §11.1 wants: the contract
+// takes digits in a string as well.
+func membershipID(data map[string]json.RawMessage, member string) []event.Set {
+	switch raw := data["membershipId"]; {
+	case !present(raw) && member != "":
+		return []event.Set{{Key: "membershipId", Value: []byte(member)}}
+	case present(raw) && raw[0] == '"':
+		return []event.Set{{Key: "membershipId", Value: raw[1 : len(raw)-1]}}
+	}
+	return nil
 }
 
 func (a *Account) pointMembers(call vendors.Call, data map[string]json.RawMessage) []event.Set {

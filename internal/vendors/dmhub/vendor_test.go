@@ -309,6 +309,20 @@ func TestPushFillsInTheMemberOfACreateThatNamesNone(t *testing.T) {
 	require.Equal(t, `{"orderNo":"deal_201912110081","membershipId":399}`, s.body)
 }
 
+func TestPushWritesAMemberThatCameAsAStringAsANumber(t *testing.T) {
+	for typ, want := range map[event.Type]string{
+		event.OrderCreated:  `{"orderNo":"o","membershipId":902384756102938475,"c_x":1.10}`,
+		event.OrderRefunded: `{"orderNo":"o","membershipId":902384756102938475,"c_x":1.10}`,
+	} {
+		s := newShop(t)
+		s.answers(200, golden(t, "deal"))
+		c := call(typ)
+		c.Event.Data = data(`{"orderNo":"o","membershipId":"902384756102938475","c_x":1.10}`)
+		s.account(t, nil).Push(t.Context(), c)
+		require.Equal(t, want, s.body)
+	}
+}
+
 func TestPointTrace(t *testing.T) {
 	s := newShop(t)
 	s.answers(200, golden(t, "point"))
