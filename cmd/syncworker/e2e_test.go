@@ -129,14 +129,26 @@ func (d *shopDay) kept(t *testing.T) {
 			events[string(typ)] = n
 		}
 	}
-	require.Equal(t, events, d.counts(t, `SELECT type, count(*) FROM outbox.events GROUP BY 1`))
-	require.Equal(t, events, d.counts(t, `SELECT type, count(*) FROM outbox.deliveries GROUP BY 1`))
+	if d.overtaken {
+		// Which of two that contradict each other comes first is open, how many
+		// there are isn't.
+		sum := 0
+		for _, n := range events {
+			sum += n
+		}
+		require.Equal(t, sum, d.count(t, `SELECT count(*) FROM outbox.events`))
+		require.Equal(t, sum, d.count(t, `SELECT count(*) FROM outbox.deliveries`))
+		require.Equal(t, d.Conflicts, d.count(t, `SELECT count(*) FROM outbox.conflicts`))
+	} else {
+		require.Equal(t, events, d.counts(t, `SELECT type, count(*) FROM outbox.events GROUP BY 1`))
+		require.Equal(t, events, d.counts(t, `SELECT type, count(*) FROM outbox.deliveries GROUP BY 1`))
+		require.Equal(t, d.Conflicts, d.count(t, `SELECT coalesce(sum(count), 0)::int FROM outbox.conflicts`))
+	}
 	rejects := map[string]int{}
 	for reason, n := range d.Rejects {
 		rejects[string(reason)] = n
 	}
 	require.Equal(t, rejects, d.counts(t, `SELECT reason, sum(count)::int FROM outbox.rejects GROUP BY 1`))
-	require.Equal(t, d.Conflicts, d.count(t, `SELECT coalesce(sum(count), 0)::int FROM outbox.conflicts`))
 }
 
 // operations names the sandbox's operation for each type of event.

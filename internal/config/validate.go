@@ -140,10 +140,9 @@ func (k *checker) baseURL(key, base string) {
 	u, err := url.Parse(base)
 	ok := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
 		!strings.ContainsAny(base, "?#") && u.RawQuery == ""
-	// What is refused may hold a password or a token, so only its host is shown.
-	shown := "something that isn't a URL"
-	if err == nil && u.Host != "" {
-		shown = u.Scheme + "://" + u.Host + "/…"
+	shown := base
+	if at := strings.IndexAny(base, "?#"); at >= 0 {
+		shown = base[:at] + "?…" // there may be a token in it
 	}
 	k.want(ok, key, shown, "https://host without user, password, query and fragment")
 }

@@ -63,7 +63,7 @@ func TestListChoosesByEveryFilter(t *testing.T) {
 	require.Len(t, list, 4)
 	require.Equal(t, outbox.Listed{
 		ID: dead, Tenant: "default", Account: account, Type: event.PointDecremented, UUID: "p1", Member: "mobile:13900005678",
-		State: outbox.Dead, Reason: "because", HTTPStatus: 200, VendorCode: "409180", VendorMessage: "会员积分不足",
+		State: outbox.Dead, Reason: "because", Attempts: 1, HTTPStatus: 200, VendorCode: "409180", VendorMessage: "会员积分不足",
 		ReceivedAt: list[2].ReceivedAt, AgeSeconds: list[2].AgeSeconds,
 	}, list[2])
 	require.InDelta(t, 7200, list[2].AgeSeconds, 60)
