@@ -238,6 +238,10 @@ func (d *shopDay) careful(t *testing.T) {
 		if v.Kind == sandbox.AfterDelete && (v.Op == sandbox.OpDealDelete || d.overtaken) {
 			continue // a delete is safe to repeat after an unclear answer
 		}
+		if v.Kind == sandbox.OverRefund && d.overtaken &&
+			d.count(t, `SELECT count(*) FROM outbox.conflicts WHERE order_no = $1`, v.Key) > 0 {
+			continue // the refund that contradicts the other, by a cent more, came first
+		}
 		require.Fail(t, "violation", "%+v\n%+v\n%+v", v, calls[v.Call], calls[v.Other])
 	}
 }
