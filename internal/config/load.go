@@ -85,8 +85,10 @@ func (c *Config) readSecrets() {
 		key := "vendors." + name + ".secret"
 		if a.SecretFile == "" {
 			at := c.origin(key)
-			c.missing = append(c.missing, Problem{Source: at.source, Line: at.line, Key: key,
-				Message: fmt.Sprintf("not set; put it in the variable %s, or in a file that %s_file names", envName(key), key)})
+			c.missing = append(c.missing, Problem{
+				Source: at.source, Line: at.line, Key: key,
+				Message: fmt.Sprintf("not set; put it in the variable %s, or in a file that %s_file names", envName(key), key),
+			})
 			continue
 		}
 		secret, err := readSecret(a.SecretFile)
@@ -119,8 +121,10 @@ func readSecret(path string) (Secret, error) {
 func (c Config) CheckWorker() error {
 	missing := slices.Clone(c.missing)
 	if c.Database.URL == "" {
-		missing = append(missing, Problem{Key: "database.url",
-			Message: "not set; put postgres://user:password@host:5432/name in the variable " + envName("database.url")})
+		missing = append(missing, Problem{
+			Key:     "database.url",
+			Message: "not set; put postgres://user:password@host:5432/name in the variable " + envName("database.url"),
+		})
 	}
 	return asError(missing)
 }

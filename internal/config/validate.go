@@ -47,8 +47,10 @@ func (k *checker) want(ok bool, key string, found any, want string, args ...any)
 		text = quote(s)
 	}
 	at := k.c.origin(key)
-	k.problems = append(k.problems, Problem{Source: at.source, Line: at.line, Key: key,
-		Message: fmt.Sprintf("found %s; want %s", text, fmt.Sprintf(want, args...))})
+	k.problems = append(k.problems, Problem{
+		Source: at.source, Line: at.line, Key: key,
+		Message: fmt.Sprintf("found %s; want %s", text, fmt.Sprintf(want, args...)),
+	})
 }
 
 func (k *checker) oneOf(key, found string, allowed ...string) {

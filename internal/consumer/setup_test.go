@@ -27,7 +27,8 @@ func TestWhatLosesThePromiseEndsTheWorkerWithWhatToDo(t *testing.T) {
 		want     string
 	}{
 		"a stream without our subject": {
-			jetstream.StreamConfig{Name: "SYNC", Subjects: []string{"sync.events.order.*"}}, nil,
+			jetstream.StreamConfig{Name: "SYNC", Subjects: []string{"sync.events.order.*"}},
+			nil,
 			"stream SYNC collects [sync.events.order.*] and not sync.events.>; " +
 				"add it (nats stream edit SYNC --subjects 'sync.events.>') or name another stream in nats.stream",
 		},

@@ -56,7 +56,6 @@ type shop struct {
 	log    *bytes.Buffer
 	db     *pgx.Conn
 	sent   uint64
-	stop   func()
 }
 
 func newShop(t *testing.T, answer func(*event.Event) vendors.Class) *shop {

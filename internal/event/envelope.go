@@ -25,8 +25,15 @@ const (
 // envelopeFields are the attributes that the contract knows. traceparent isn't
 // among them: it is read in any case, and dropped where it makes no sense.
 var envelopeFields = []field{
-	{name: "specversion"}, {name: "id"}, {name: "source"}, {name: "type"}, {name: "time"},
-	{name: "tenant"}, {name: "datacontenttype"}, {name: "data"}, {name: "data_base64"},
+	{name: "specversion"},
+	{name: "id"},
+	{name: "source"},
+	{name: "type"},
+	{name: "time"},
+	{name: "tenant"},
+	{name: "datacontenttype"},
+	{name: "data"},
+	{name: "data_base64"},
 }
 
 // header returns what the headers of this name hold, in any case, without

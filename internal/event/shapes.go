@@ -41,9 +41,15 @@ var (
 	// lineFields are those of dmhub-loyalty §11.1, 订单行; priceSubPaid is in
 	// its sample only.
 	lineFields = []field{
-		{"lineId", key}, {"productName", text}, {"qty", quantity},
-		{"productId", text}, {"skuId", text}, {"category", text},
-		{"priceUnit", money}, {"priceSubTotal", money}, {"priceSubPaid", money},
+		{"lineId", key},
+		{"productName", text},
+		{"qty", quantity},
+		{"productId", text},
+		{"skuId", text},
+		{"category", text},
+		{"priceUnit", money},
+		{"priceSubTotal", money},
+		{"priceSubPaid", money},
 	}
 	newLine   = shape{fields: lineFields, required: []string{"lineId", "productName", "qty"}}
 	namedLine = shape{fields: lineFields, required: []string{"lineId"}}
@@ -70,27 +76,51 @@ var (
 // of order event, and our uuid.
 func orderFields(line shape) []field {
 	return []field{
-		{"orderNo", key}, {"uuid", key},
-		{"membershipId", membershipID}, {"identities", list(identityShape)},
-		{"dateOrder", moment}, {"amountPaid", paid},
-		{"amountTotal", money}, {"amountDiscount", money},
-		{"store", searched}, {"salesChannel", searched},
+		{"orderNo", key},
+		{"uuid", key},
+		{"membershipId", membershipID},
+		{"identities", list(identityShape)},
+		{"dateOrder", moment},
+		{"amountPaid", paid},
+		{"amountTotal", money},
+		{"amountDiscount", money},
+		{"store", searched},
+		{"salesChannel", searched},
 		{"dealLines", list(line)},
-		{"dateRefund", moment}, {"refundTotal", paid}, {"refundLines", list(namedLine)},
-		{"reason", text}, {"type", text}, {"couponCode", text}, {"groupId", text},
-		{"paymentTerm", text}, {"paymentNo", text}, {"shippingMethod", text},
-		{"contactName", text}, {"contactTel", text},
-		{"shippingProvince", text}, {"shippingCity", text}, {"shippingCounty", text},
-		{"shippingStreet", text}, {"shippingAddress", text}, {"currency", text},
+		{"dateRefund", moment},
+		{"refundTotal", paid},
+		{"refundLines", list(namedLine)},
+		{"reason", text},
+		{"type", text},
+		{"couponCode", text},
+		{"groupId", text},
+		{"paymentTerm", text},
+		{"paymentNo", text},
+		{"shippingMethod", text},
+		{"contactName", text},
+		{"contactTel", text},
+		{"shippingProvince", text},
+		{"shippingCity", text},
+		{"shippingCounty", text},
+		{"shippingStreet", text},
+		{"shippingAddress", text},
+		{"currency", text},
 	}
 }
 
 // pointFields are those of dmhub-loyalty §5.
 func pointFields(lastPattern int) []field {
 	return []field{
-		{"uuid", key}, {"membershipId", membershipID}, {"identities", list(identityShape)},
-		{"point", points}, {"pattern", pattern(lastPattern)}, {"date", moment},
-		{"remark", text}, {"source", text}, {"contentName", text}, {"campaignId", text},
+		{"uuid", key},
+		{"membershipId", membershipID},
+		{"identities", list(identityShape)},
+		{"point", points},
+		{"pattern", pattern(lastPattern)},
+		{"date", moment},
+		{"remark", text},
+		{"source", text},
+		{"contentName", text},
+		{"campaignId", text},
 		{"uuid_timeout", seconds},
 	}
 }

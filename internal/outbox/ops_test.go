@@ -153,8 +153,10 @@ func (s *shop) becomes(id int64, state outbox.State, more ...func(*outbox.Delive
 				change(&x.Delivery)
 			}
 			x.Rest = !state.Final()
-			x.Attempt = &outbox.Attempt{Number: x.Calls, StartedAt: opening, Action: "push", Class: "refused",
-				Status: 200, Method: "POST", Path: "/v1/x", Code: "409180", Message: "会员积分不足", Reply: []byte(`{"code":409180}`)}
+			x.Attempt = &outbox.Attempt{
+				Number: x.Calls, StartedAt: opening, Action: "push", Class: "refused",
+				Status: 200, Method: "POST", Path: "/v1/x", Code: "409180", Message: "会员积分不足", Reply: []byte(`{"code":409180}`),
+			}
 			facts := outbox.Facts(&x.Delivery)
 			release = &facts
 		}

@@ -24,8 +24,10 @@ func mistyped(field string, raw json.RawMessage) *fail {
 	return &fail{Code: "400006", Message: "Invalid " + field + "(" + string(raw[:min(len(raw), 64)]) + ")!"}
 }
 
-var errNoMember = &fail{Code: "210", Message: "没找到会员"}        // "dmhub-loyalty" §7
-var errNotFound = &fail{Code: "409200", Message: "Not found"} // "dmhub-loyalty" §17
+var (
+	errNoMember = &fail{Code: "210", Message: "没找到会员"}        // "dmhub-loyalty" §7
+	errNotFound = &fail{Code: "409200", Message: "Not found"} // "dmhub-loyalty" §17
+)
 
 // form reads typed fields and remembers the first that is wrong.
 type form struct {

@@ -233,42 +233,78 @@ func TestPushClassifiesFromTheBody(t *testing.T) {
 		body   string
 		want   vendors.Result
 	}{
-		{"points not enough may be early", event.PointDecremented, nil, 200, `{"error":{"code":"409180","message":"Points not enough!","point":2}}`,
-			vendors.Result{Class: vendors.Refused, Early: true, Code: "409180", Message: "Points not enough! (balance 2)"}},
-		{"zero points may be early", event.PointDecremented, nil, 400, `{"error":{"code":409181,"message":"Zero points!","point":0}}`,
-			vendors.Result{Class: vendors.Refused, Early: true, Code: "409181", Message: "Zero points! (balance 0)"}},
-		{"member not found is for a person", event.OrderRefunded, nil, 200, `{"error":{"code":"210","message":"no member"}}`,
-			vendors.Result{Class: vendors.Refused, Hold: "member_not_found", Code: "210", Message: "no member"}},
-		{"field missing", event.OrderCreated, nil, 200, `{"error":{"code":"400005","message":"Missing field store!"}}`,
-			vendors.Result{Class: vendors.Refused, Code: "400005", Message: "Missing field store!"}},
-		{"the probed reply of an existing order", event.OrderCreated, refusing, 200, `{"error":{"code":409000,"message":"This ORDER already exists"}}`,
-			vendors.Result{Class: vendors.AlreadyApplied, Code: "409000", Message: "This ORDER already exists"}},
-		{"another reply with the same code", event.OrderCreated, refusing, 200, `{"error":{"code":409000,"message":"order closed"}}`,
-			vendors.Result{Class: vendors.Refused, Code: "409000", Message: "order closed"}},
-		{"the probed reply is a create's only", event.OrderCancelled, refusing, 200, `{"error":{"code":409000,"message":"order exists"}}`,
-			vendors.Result{Class: vendors.Refused, Code: "409000", Message: "order exists"}},
-		{"without the semantic it's a refusal", event.OrderCreated, nil, 200, `{"error":{"code":409000,"message":"order exists"}}`,
-			vendors.Result{Class: vendors.Refused, Code: "409000", Message: "order exists"}},
-		{"the probed reply of a duplicate uuid", event.PointIncremented, refusing, 500, `{"error":{"code":"409777","message":""}}`,
-			vendors.Result{Class: vendors.AlreadyApplied, Code: "409777"}},
-		{"an unknown code", event.PointIncremented, nil, 200, `{"error":{"code":"409777","message":"what?"}}`,
-			vendors.Result{Class: vendors.Ambiguous, Code: "409777", Message: "what?"}},
-		{"a gateway that has lost the API", event.OrderRefunded, nil, 504, `{"error_code":50004,"error_description":"upstream timeout"}`,
-			vendors.Result{Class: vendors.Ambiguous, Code: "50004", Message: "upstream timeout"}},
-		{"permission is not enough", event.OrderRefunded, nil, 500, `{"error_code":40201,"error_description":"permission is not enough"}`,
-			vendors.Result{Class: vendors.Denied, Code: "40201", Message: "permission is not enough"}},
-		{"an echo with other points", event.PointIncremented, nil, 200, `{"point":9,"pattern":0}`,
-			vendors.Result{Class: vendors.Ambiguous, Message: "the reply doesn't echo the call: point is 9 and not 8"}},
-		{"an echo with another pattern", event.PointIncremented, nil, 200, `{"point":8,"pattern":2}`,
-			vendors.Result{Class: vendors.Ambiguous, Message: "the reply doesn't echo the call: pattern is 2 and not 0"}},
-		{"an echo of another order", event.OrderDeleted, nil, 200, `{"orderNo":"1234567"}`,
-			vendors.Result{Class: vendors.Ambiguous, Message: `the reply doesn't echo the call: orderNo is "1234567"`}},
-		{"a cancel that didn't", event.OrderCancelled, nil, 200, `{"orderNo":"123456","state":"已付款"}`,
-			vendors.Result{Class: vendors.Ambiguous, Message: `the reply doesn't echo the call: state is "已付款" and not "已取消"`}},
-		{"a create with another amount", event.OrderCreated, nil, 200, `{"orderNo":"deal_201912110081","amountPaid":"30.01"}`,
-			vendors.Result{Class: vendors.Ambiguous, Message: "the reply doesn't echo the call: amountPaid is 30.01 and not 30"}},
-		{"case matters in names", event.OrderDeleted, nil, 200, `{"OrderNo":"123456"}`,
-			vendors.Result{Class: vendors.Ambiguous, Message: `the reply doesn't echo the call: orderNo is ""`}},
+		{
+			"points not enough may be early", event.PointDecremented, nil, 200, `{"error":{"code":"409180","message":"Points not enough!","point":2}}`,
+			vendors.Result{Class: vendors.Refused, Early: true, Code: "409180", Message: "Points not enough! (balance 2)"},
+		},
+		{
+			"zero points may be early", event.PointDecremented, nil, 400, `{"error":{"code":409181,"message":"Zero points!","point":0}}`,
+			vendors.Result{Class: vendors.Refused, Early: true, Code: "409181", Message: "Zero points! (balance 0)"},
+		},
+		{
+			"member not found is for a person", event.OrderRefunded, nil, 200, `{"error":{"code":"210","message":"no member"}}`,
+			vendors.Result{Class: vendors.Refused, Hold: "member_not_found", Code: "210", Message: "no member"},
+		},
+		{
+			"field missing", event.OrderCreated, nil, 200, `{"error":{"code":"400005","message":"Missing field store!"}}`,
+			vendors.Result{Class: vendors.Refused, Code: "400005", Message: "Missing field store!"},
+		},
+		{
+			"the probed reply of an existing order", event.OrderCreated, refusing, 200, `{"error":{"code":409000,"message":"This ORDER already exists"}}`,
+			vendors.Result{Class: vendors.AlreadyApplied, Code: "409000", Message: "This ORDER already exists"},
+		},
+		{
+			"another reply with the same code", event.OrderCreated, refusing, 200, `{"error":{"code":409000,"message":"order closed"}}`,
+			vendors.Result{Class: vendors.Refused, Code: "409000", Message: "order closed"},
+		},
+		{
+			"the probed reply is a create's only", event.OrderCancelled, refusing, 200, `{"error":{"code":409000,"message":"order exists"}}`,
+			vendors.Result{Class: vendors.Refused, Code: "409000", Message: "order exists"},
+		},
+		{
+			"without the semantic it's a refusal", event.OrderCreated, nil, 200, `{"error":{"code":409000,"message":"order exists"}}`,
+			vendors.Result{Class: vendors.Refused, Code: "409000", Message: "order exists"},
+		},
+		{
+			"the probed reply of a duplicate uuid", event.PointIncremented, refusing, 500, `{"error":{"code":"409777","message":""}}`,
+			vendors.Result{Class: vendors.AlreadyApplied, Code: "409777"},
+		},
+		{
+			"an unknown code", event.PointIncremented, nil, 200, `{"error":{"code":"409777","message":"what?"}}`,
+			vendors.Result{Class: vendors.Ambiguous, Code: "409777", Message: "what?"},
+		},
+		{
+			"a gateway that has lost the API", event.OrderRefunded, nil, 504, `{"error_code":50004,"error_description":"upstream timeout"}`,
+			vendors.Result{Class: vendors.Ambiguous, Code: "50004", Message: "upstream timeout"},
+		},
+		{
+			"permission is not enough", event.OrderRefunded, nil, 500, `{"error_code":40201,"error_description":"permission is not enough"}`,
+			vendors.Result{Class: vendors.Denied, Code: "40201", Message: "permission is not enough"},
+		},
+		{
+			"an echo with other points", event.PointIncremented, nil, 200, `{"point":9,"pattern":0}`,
+			vendors.Result{Class: vendors.Ambiguous, Message: "the reply doesn't echo the call: point is 9 and not 8"},
+		},
+		{
+			"an echo with another pattern", event.PointIncremented, nil, 200, `{"point":8,"pattern":2}`,
+			vendors.Result{Class: vendors.Ambiguous, Message: "the reply doesn't echo the call: pattern is 2 and not 0"},
+		},
+		{
+			"an echo of another order", event.OrderDeleted, nil, 200, `{"orderNo":"1234567"}`,
+			vendors.Result{Class: vendors.Ambiguous, Message: `the reply doesn't echo the call: orderNo is "1234567"`},
+		},
+		{
+			"a cancel that didn't", event.OrderCancelled, nil, 200, `{"orderNo":"123456","state":"已付款"}`,
+			vendors.Result{Class: vendors.Ambiguous, Message: `the reply doesn't echo the call: state is "已付款" and not "已取消"`},
+		},
+		{
+			"a create with another amount", event.OrderCreated, nil, 200, `{"orderNo":"deal_201912110081","amountPaid":"30.01"}`,
+			vendors.Result{Class: vendors.Ambiguous, Message: "the reply doesn't echo the call: amountPaid is 30.01 and not 30"},
+		},
+		{
+			"case matters in names", event.OrderDeleted, nil, 200, `{"OrderNo":"123456"}`,
+			vendors.Result{Class: vendors.Ambiguous, Message: `the reply doesn't echo the call: orderNo is ""`},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newShop(t)
