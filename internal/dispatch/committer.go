@@ -3,11 +3,9 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/rs/zerolog"
 
 	"syncworker/internal/outbox"
@@ -125,7 +123,7 @@ func (c *committer) run() {
 // itself, and what can't be is held for a person.
 func (c *committer) write(batch []*entry) ([]int64, error) {
 	gone, err := c.tryUntilAnswered(batch)
-	if !unwritable(err) {
+	if !errors.Is(err, outbox.ErrUnwritable) {
 		return gone, err
 	}
 	if len(batch) > 1 {
@@ -143,7 +141,7 @@ func (c *committer) write(batch []*entry) ([]int64, error) {
 	for _, s := range batch[0].settles {
 		holdUnwritable(s, err)
 	}
-	if gone, err = c.tryUntilAnswered(batch); unwritable(err) {
+	if gone, err = c.tryUntilAnswered(batch); errors.Is(err, outbox.ErrUnwritable) {
 		return nil, outbox.ErrLeaseLost
 	}
 	return gone, err
@@ -155,17 +153,15 @@ func holdUnwritable(s *outbox.Settle, err error) {
 	s.Ambiguous, s.EverAmbiguous, s.Rest = true, true, true
 	s.VendorKey, s.VendorRef, s.PointsApplied = "", "", nil
 	if a := s.Attempt; a != nil {
+		status := a.Status
+		if status > 999 {
+			status = 0 // no vendor's; it may be what can't be written
+		}
 		s.Attempt = &outbox.Attempt{
 			Number: a.Number, StartedAt: a.StartedAt, Duration: a.Duration, Action: a.Action, Class: a.Class,
-			Status: a.Status, Message: "not written as it was: " + err.Error(),
+			Status: status, Message: "not written as it was: " + err.Error(),
 		}
 	}
-}
-
-// unwritable reports that the database answered, and refuses the values.
-func unwritable(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23"))
 }
 
 func (c *committer) tryUntilAnswered(batch []*entry) ([]int64, error) {
@@ -185,7 +181,7 @@ func (c *committer) tryUntilAnswered(batch []*entry) ([]int64, error) {
 		case err == nil:
 			c.number++
 			return gone, nil
-		case errors.Is(err, outbox.ErrLeaseLost) || unwritable(err):
+		case errors.Is(err, outbox.ErrLeaseLost) || errors.Is(err, outbox.ErrUnwritable):
 			return nil, err
 		case c.ctx.Err() != nil:
 			return nil, outbox.ErrLeaseLost

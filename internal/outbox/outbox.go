@@ -61,7 +61,7 @@ func (s *Store) Close() { s.pool.Close() }
 // Ping asks the database for an answer.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
-// State of a delivery, as in DESIGN §4.
+// State of a delivery; ARCHITECTURE.md has the diagram.
 type State string
 
 // The states of a delivery.
@@ -180,6 +180,10 @@ type Token int64
 
 // ErrLeaseLost is returned where another worker has taken over what this one held.
 var ErrLeaseLost = errors.New("the worker's lease was taken over")
+
+// ErrUnwritable is in the error of a Commit that can't succeed as it is: the
+// database answers, and some value isn't one that it can have.
+var ErrUnwritable = errors.New("a value can't be written")
 
 // retryable reports a conflict between transactions that goes away on a repeat.
 func retryable(err error) bool {

@@ -2,11 +2,14 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Attempt is one call to a vendor for a delivery, as it is written down. Secrets
@@ -73,43 +76,62 @@ type Commit struct {
 }
 
 // Commit writes all of it or nothing. It returns ErrLeaseLost where some row
-// isn't the worker's any more, having written nothing. IDs in gone are of
-// deliveries that a person has cancelled meanwhile: they were left alone, and
-// the rest was written.
+// isn't the worker's any more, and ErrUnwritable where a value can't be written
+// however often it is tried. IDs in gone are of deliveries that a person has
+// cancelled meanwhile: they were left alone, and the rest was written.
 func (s *Store) Commit(ctx context.Context, token Token, c Commit) (gone []int64, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		gone = nil
-		before, err := countCommit(ctx, tx, token, c.Number)
-		if err != nil {
-			return err
+		gone, err = commit(ctx, tx, token, c)
+		if unwritable(ctx, tx, err) {
+			return fmt.Errorf("%w: %w", ErrUnwritable, err)
 		}
-		if before {
-			gone, err = readBack(ctx, tx, token, c)
-			return err
-		}
-		missing, err := settle(ctx, tx, token, c.Settles)
-		if err != nil {
-			return fmt.Errorf("settling deliveries: %w", err)
-		}
-		notIntended, err := intend(ctx, tx, token, c.Intents)
-		if err != nil {
-			return fmt.Errorf("committing intents: %w", err)
-		}
-		missing = append(missing, notIntended...)
-		if len(missing) > 0 {
-			if gone, err = cancelledByPerson(ctx, tx, missing); err != nil {
-				return err
-			}
-		}
-		if err := insertAttempts(ctx, tx, token, c.Settles, gone); err != nil {
-			return fmt.Errorf("recording attempts: %w", err)
-		}
-		if err := updateLanes(ctx, tx, token, c.Lanes); err != nil {
-			return fmt.Errorf("updating lanes: %w", err)
-		}
-		return nil
+		return err
 	})
 	return gone, err
+}
+
+func commit(ctx context.Context, tx pgx.Tx, token Token, c Commit) (gone []int64, err error) {
+	before, err := countCommit(ctx, tx, token, c.Number)
+	if err != nil {
+		return nil, err
+	}
+	if before {
+		return readBack(ctx, tx, token, c)
+	}
+	missing, err := settle(ctx, tx, token, c.Settles)
+	if err != nil {
+		return nil, fmt.Errorf("settling deliveries: %w", err)
+	}
+	notIntended, err := intend(ctx, tx, token, c.Intents)
+	if err != nil {
+		return nil, fmt.Errorf("committing intents: %w", err)
+	}
+	missing = append(missing, notIntended...)
+	if len(missing) > 0 {
+		if gone, err = cancelledByPerson(ctx, tx, missing); err != nil {
+			return nil, err
+		}
+	}
+	if err := insertAttempts(ctx, tx, token, c.Settles, gone); err != nil {
+		return nil, fmt.Errorf("recording attempts: %w", err)
+	}
+	if err := updateLanes(ctx, tx, token, c.Lanes); err != nil {
+		return nil, fmt.Errorf("updating lanes: %w", err)
+	}
+	return gone, nil
+}
+
+// unwritable reports whether an error is about the values: the server refuses
+// them, or they never got there although the connection is as good as before.
+func unwritable(ctx context.Context, tx pgx.Tx, err error) bool {
+	var pg *pgconn.PgError
+	switch {
+	case err == nil, errors.Is(err, ErrLeaseLost):
+		return false
+	case errors.As(err, &pg):
+		return strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23")
+	}
+	return ctx.Err() == nil && !tx.Conn().IsClosed()
 }
 
 // countCommit reports whether this commit was written before. It takes the
