@@ -73,8 +73,9 @@ func (c *client) noToken(req vendors.Request, err error) vendors.Result {
 	return r
 }
 
-// fetch is GET /security/accesstoken (FACTS §1): bad credentials come with 200
-// and an error_code that is a string, success with the number 0.
+// fetch is GET /security/accesstoken, which docs/vendors.md describes: bad
+// credentials come with 200 and an error_code that is a string, success with the
+// number 0.
 func (c *client) fetch(ctx context.Context) (string, time.Duration, error) {
 	req := vendors.Request{
 		Method: http.MethodGet,

@@ -1,6 +1,6 @@
 // Package dmhub speaks DM Hub's API for loyalty (v1) and reads from its API for
 // customer deals. Section numbers are those of the vendor's member document;
-// FACTS has what no document says.
+// docs/vendors.md has what no document says.
 package dmhub
 
 import (
