@@ -44,20 +44,52 @@ type ListedConflict struct {
 	ResolvedAt time.Time  `json:"resolved_at,omitzero"`
 }
 
+// Causes of a conflict.
+const (
+	CauseContent   = "content"    // the same identity came with other content
+	CauseDeleted   = "deleted"    // a create for an order that was deleted
+	CauseVendorKey = "vendor_key" // another tenant has the key at the account
+)
+
+// Causes lists every cause of a conflict.
+func Causes() []string { return []string{CauseContent, CauseDeleted, CauseVendorKey} }
+
+// What says in words what came, and what stood in its way.
+func (c *ListedConflict) What() string {
+	switch c.Cause {
+	case CauseDeleted:
+		return "a create for an order that was deleted"
+	case CauseVendorKey:
+		return fmt.Sprintf("%s is another tenant's at account %s", c.Key(), c.Account)
+	}
+	return "the same identity with other content"
+}
+
+// Key names what the conflict is about.
+func (c *ListedConflict) Key() string {
+	if c.OrderNo != "" {
+		return "order " + c.OrderNo
+	}
+	return "uuid " + c.UUID
+}
+
 // ShownConflict has both contents and the difference between them.
 type ShownConflict struct {
 	ListedConflict
 	// First is what was there before; for vendor_key the other tenant's event,
-	// nil where only its order is known.
+	// nil where only FirstTenant is known.
 	First       json.RawMessage `json:"first"`
 	FirstSource string          `json:"first_source"`
 	FirstTenant string          `json:"first_tenant"`
 	FirstType   event.Type      `json:"first_type"`
 	FirstAsOf   time.Time       `json:"first_event_time,omitzero"`
 	Second      json.RawMessage `json:"second"`
-	Differences []Difference    `json:"differences"`
-	Deeds       []Deed          `json:"audit"`
-	Next        []string        `json:"next"`
+	// Delivery is, for vendor_key, the second comer's at the account, in DeliveryState.
+	Delivery      int64        `json:"delivery,omitempty"`
+	DeliveryState State        `json:"delivery_state,omitempty"`
+	Differences   []Difference `json:"differences"`
+	Deeds         []Deed       `json:"audit"`
+	Next          []string     `json:"next"`
 
 	eventID int64
 	kind    string
@@ -86,29 +118,18 @@ func (s *Store) Conflicts(ctx context.Context, f ConflictFilter, limit int) (lis
 	if f.CEID != "" {
 		c.add(`c.ce_id = $?`, f.CEID)
 	}
-	if !f.Since.IsZero() {
-		c.add(`c.last_at >= $?`, f.Since)
-	}
-	if !f.Until.IsZero() {
-		c.add(`c.last_at < $?`, f.Until)
-	}
+	c.between(`c.last_at`, f.Since, f.Until)
 	sql := `SELECT ` + conflictColumns + ` FROM outbox.conflicts c ` + c.where() +
 		` ORDER BY c.id DESC LIMIT ` + strconv.Itoa(limit+1)
-	rows, err := s.pool.Query(ctx, sql, c.args...)
-	if err == nil {
-		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (ListedConflict, error) {
-			var c ListedConflict
-			err := row.Scan(c.columns()...)
-			return c, err
-		})
-	}
+	list, more, err = page(ctx, s.pool, limit, sql, c.args, func(row pgx.CollectableRow) (ListedConflict, error) {
+		var c ListedConflict
+		err := row.Scan(c.columns()...)
+		return c, err
+	})
 	if err != nil {
 		return nil, false, fmt.Errorf("listing conflicts: %w", err)
 	}
-	if len(list) > limit {
-		return list[:limit], true, nil
-	}
-	return list, false, nil
+	return list, more, nil
 }
 
 // ShowConflict returns one conflict with both contents, or ErrNotFound.
@@ -118,6 +139,9 @@ func (s *Store) ShowConflict(ctx context.Context, id int64) (ShownConflict, erro
 		return c, err
 	}
 	err = s.readFirst(ctx, &c)
+	if err == nil && c.Cause == CauseVendorKey {
+		err = s.readHeld(ctx, &c)
+	}
 	if err == nil && c.First != nil {
 		c.Differences, err = Differences(c.First, c.Second)
 	}
@@ -157,10 +181,12 @@ func (s *Store) readFirst(ctx context.Context, c *ShownConflict) error {
 	const byID = columns + `FROM outbox.events e WHERE e.id = $1`
 	const ofAnotherTenant = columns + `
 		FROM outbox.identities i JOIN outbox.events e ON e.id = i.event_id AND e.received_at = i.received_at
-		WHERE (i.order_no, i.uuid, i.kind) = ($1, $2, $3) AND i.tenant <> $4 ORDER BY i.received_at LIMIT 1`
+		WHERE (i.order_no, i.uuid, i.kind) = ($1, $2, $3) AND i.tenant <> $4
+			AND EXISTS (SELECT FROM outbox.deliveries d WHERE d.event_id = i.event_id AND d.account = $5)
+		ORDER BY i.received_at LIMIT 1`
 	sql, args := byID, []any{c.eventID}
-	if c.Cause == "vendor_key" {
-		sql, args = ofAnotherTenant, []any{c.OrderNo, c.UUID, c.kind, c.Tenant}
+	if c.Cause == CauseVendorKey {
+		sql, args = ofAnotherTenant, []any{c.OrderNo, c.UUID, c.kind, c.Tenant, c.Account}
 	}
 	var binary bool
 	var payload string
@@ -177,14 +203,38 @@ func (s *Store) readFirst(ctx context.Context, c *ShownConflict) error {
 	return nil
 }
 
-func (c *ShownConflict) nextCommands() []string {
-	if c.Resolution != "" {
+// readHeld reads the delivery whose key is another tenant's, and whose that is:
+// an order's lane knows it longer than any payload.
+func (s *Store) readHeld(ctx context.Context, c *ShownConflict) error {
+	const sql = `
+		SELECT d.id, d.state, CASE WHEN l.kind = 'order' THEN l.tenant ELSE '' END
+		FROM outbox.deliveries d JOIN outbox.lanes l USING (lane) WHERE d.event_id = $1 AND d.account = $2`
+	var tenant string
+	err := s.pool.QueryRow(ctx, sql, c.eventID, c.Account).Scan(&c.Delivery, &c.DeliveryState, &tenant)
+	if err == pgx.ErrNoRows {
 		return nil
 	}
+	if err != nil {
+		return fmt.Errorf("reading the second comer's delivery: %w", err)
+	}
+	if c.FirstTenant == "" {
+		c.FirstTenant = tenant
+	}
+	return nil
+}
+
+func (c *ShownConflict) nextCommands() []string {
+	var next []string
+	if c.DeliveryState == Held {
+		next = append(next, fmt.Sprintf("syncworker deliveries show %d   # the second comer's, held: cancel or resolve it", c.Delivery))
+	}
+	if c.Resolution != "" {
+		return next
+	}
 	resolve := fmt.Sprintf("syncworker conflicts resolve %d ", c.ID)
-	next := []string{resolve + "--keep-first"}
+	next = append(next, resolve+"--keep-first --reason TEXT")
 	if c.refusesSecond() == "" {
-		next = append(next, resolve+"--send-second")
+		next = append(next, resolve+"--send-second --reason TEXT")
 	}
 	return next
 }

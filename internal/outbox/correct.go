@@ -24,10 +24,10 @@ var ErrRefused = errors.New("refused")
 // refund is another effect, and needs an identity of its own.
 func (c *ShownConflict) refusesSecond() string {
 	switch {
-	case c.Cause == "deleted":
+	case c.Cause == CauseDeleted:
 		return "the order was deleted at the vendor: publish it under a new order number"
-	case c.Cause == "vendor_key":
-		return "another tenant has this key at account " + c.Account + ": publish the event under a key of its own"
+	case c.Cause == CauseVendorKey:
+		return c.What() + ": cancel the delivery that is held for it, and publish the event under a key of its own"
 	case c.Type == event.OrderCreated, c.Type == event.OrderUpdated:
 		return ""
 	case c.Type == event.OrderCancelled, c.Type == event.OrderDeleted:

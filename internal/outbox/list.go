@@ -57,6 +57,8 @@ type Listed struct {
 	DeliveredAt   time.Time  `json:"delivered_at,omitzero"`
 	NextAttemptAt time.Time  `json:"next_attempt_at,omitzero"`
 	AgeSeconds    int64      `json:"age_seconds"` // since it was received
+	// Stopped is why its account isn't called, where it would be called now.
+	Stopped *Stop `json:"stopped,omitempty"`
 }
 
 const listedColumns = `d.id, coalesce(e.tenant, ''), d.account, d.type, coalesce(e.order_no, ''), coalesce(e.uuid, ''),
@@ -87,21 +89,44 @@ func (s *Store) List(ctx context.Context, f Filter, limit int) (list []Listed, m
 	if err != nil {
 		return nil, false, fmt.Errorf("listing deliveries: %w", err)
 	}
-	rows, err := s.pool.Query(ctx, sql, args...)
-	if err == nil {
-		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Listed, error) {
-			var l Listed
-			err := row.Scan(l.columns()...)
-			return l, err
-		})
-	}
+	stops, err := s.Stops(ctx)
 	if err != nil {
 		return nil, false, fmt.Errorf("listing deliveries: %w", err)
 	}
-	if len(list) > limit {
-		return list[:limit], true, nil
+	list, more, err = page(ctx, s.pool, limit, sql, args, func(row pgx.CollectableRow) (Listed, error) {
+		var l Listed
+		err := row.Scan(l.columns()...)
+		l.stop(stops)
+		return l, err
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("listing deliveries: %w", err)
 	}
-	return list, false, nil
+	return list, more, nil
+}
+
+// stop says why a delivery that is to be called, or read back, isn't: its own
+// row doesn't know.
+func (l *Listed) stop(stops map[string]Stop) {
+	l.Stopped = nil
+	if stop, found := stops[l.Account]; found && (l.State == Pending || l.State == Unknown) {
+		l.Stopped = &stop
+	}
+}
+
+// page reads a list of at most limit, and whether there are more; sql asks for
+// one more than that.
+func page[T any](ctx context.Context, db querier, limit int, sql string, args []any,
+	scan func(pgx.CollectableRow) (T, error),
+) (list []T, more bool, err error) {
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, false, err
+	}
+	if list, err = pgx.CollectRows(rows, scan); err != nil {
+		return nil, false, err
+	}
+	return list[:min(limit, len(list))], len(list) > limit, nil
 }
 
 // listSQL chooses first and joins then, so that what isn't shown isn't read.
@@ -135,6 +160,17 @@ func in[T any](c *conditions, sql string, values []T) {
 	}
 }
 
+// between wants a column's time to be since or later, and before until; zero
+// leaves a side open.
+func (c *conditions) between(column string, since, until time.Time) {
+	if !since.IsZero() {
+		c.add(column+` >= $?`, since)
+	}
+	if !until.IsZero() {
+		c.add(column+` < $?`, until)
+	}
+}
+
 func (c *conditions) where() string {
 	if len(c.parts) == 0 {
 		return ""
@@ -157,12 +193,7 @@ func (s *Store) conditionsOf(ctx context.Context, f *Filter) (*conditions, error
 		WHERE t.id = d.event_id AND t.received_at = d.received_at AND t.tenant = ANY($?))`, f.Tenants)
 	in(c, `(SELECT l.vendor_code FROM outbox.attempts l WHERE l.delivery_id = d.id
 		ORDER BY l.number DESC, l.recorded_at DESC LIMIT 1) = ANY($?)`, f.Codes)
-	if !f.Since.IsZero() {
-		c.add(`d.received_at >= $?`, f.Since)
-	}
-	if !f.Until.IsZero() {
-		c.add(`d.received_at < $?`, f.Until)
-	}
+	c.between(`d.received_at`, f.Since, f.Until)
 	return c, s.addStates(ctx, c, f.States)
 }
 

@@ -315,6 +315,117 @@ func TestStatusAnswersAPublisher(t *testing.T) {
 	require.Equal(t, p, st.Events[1].Deliveries[0].ID+st.Events[0].Deliveries[0].ID-ids[1])
 }
 
+func TestStatusIsPreciseAboutWhatItFinds(t *testing.T) {
+	s := newShop(t)
+	s.comes(create("o1"), refund("o1", "r1"), refund("o1", "r2"), refund("o2", "r1"), points("o1"))
+	kinds := func(st outbox.Status) (kinds []string) {
+		for _, e := range st.Events {
+			kinds = append(kinds, string(e.Type)+" "+e.OrderNo+" "+e.UUID)
+		}
+		return kinds
+	}
+	for name, tt := range map[string]struct {
+		q    outbox.Question
+		want []string
+	}{
+		"order":                  {outbox.Question{OrderNo: "o1"}, []string{"order.created o1 ", "order.refunded o1 r1", "order.refunded o1 r2"}},
+		"uuid":                   {outbox.Question{UUID: "r1"}, []string{"order.refunded o1 r1", "order.refunded o2 r1"}},
+		"uuid like a number":     {outbox.Question{UUID: "o1"}, []string{"point.decremented  o1"}},
+		"the refund of an order": {outbox.Question{OrderNo: "o1", UUID: "r1"}, []string{"order.refunded o1 r1"}},
+		"no such refund":         {outbox.Question{OrderNo: "o2", UUID: "r2"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st, err := s.Status(t.Context(), tt.q)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, kinds(st))
+			require.Equal(t, tt.q, st.Asked)
+		})
+	}
+}
+
+func TestStatusFindsTheRejectsThatAreIt(t *testing.T) {
+	s := newShop(t)
+	for i, payload := range []string{
+		`{"id":"e1","data":{"orderNo":"o1","uuid":"u1","remark":"o2"}}`, // a well-formed one
+		`{"id":"e2","data":{"dealLines":[{"id":"e1","uuid":"u1","orderNo":"o2"}],"orderno":"o3","orderNo":77}}`,
+		`{"orderNo":"o4","uuid":"u4"}`,                                 // without its envelope
+		`{"id":"e5","data":{"orderNo":"o5",`,                           // broken off
+		"{\"id\":\"e6\",\"x\":\"\xff\",\"data\":{\"orderNo\":\"o6\"}}", // not UTF-8
+		`["o1","e1","u1"]`,
+	} {
+		s.rejects(payload, uint64(i+1))
+	}
+	for name, tt := range map[string]struct {
+		q    outbox.Question
+		want []int64
+	}{
+		"order":              {outbox.Question{OrderNo: "o1"}, []int64{1}},
+		"a remark":           {outbox.Question{OrderNo: "o2"}, nil},
+		"a variant of a key": {outbox.Question{OrderNo: "o3"}, []int64{2}},
+		"a bare number":      {outbox.Question{OrderNo: "77"}, []int64{2}},
+		"no envelope":        {outbox.Question{OrderNo: "o4", UUID: "u4"}, []int64{3}},
+		"broken off":         {outbox.Question{OrderNo: "o5"}, []int64{4}},
+		"not UTF-8":          {outbox.Question{OrderNo: "o6"}, []int64{5}},
+		"id":                 {outbox.Question{CEID: "e1"}, []int64{1}},
+		"uuid":               {outbox.Question{UUID: "u1"}, []int64{1}},
+		"both":               {outbox.Question{OrderNo: "o1", UUID: "u2"}, nil},
+		"another header":     {outbox.Question{CEID: "7"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st, err := s.Status(t.Context(), tt.q)
+			require.NoError(t, err)
+			var ids []int64
+			for _, r := range st.Rejects {
+				ids = append(ids, r.ID)
+			}
+			require.Equal(t, tt.want, ids)
+		})
+	}
+	require.NoError(t, s.Republished(t.Context(), 1, "ann@till", "corrected", "msg-1"))
+	st, err := s.Status(t.Context(), outbox.Question{OrderNo: "o1"})
+	require.NoError(t, err)
+	require.Len(t, st.Rejects, 1, "it led to no event of this order")
+	require.False(t, st.NeedsPerson())
+	s.comes(create("o1"))
+	st, err = s.Status(t.Context(), outbox.Question{OrderNo: "o1"})
+	require.NoError(t, err)
+	require.Len(t, st.Events, 1)
+	require.Empty(t, st.Rejects, "what came of it is there")
+}
+
+func TestWhatIsToBeCalledSaysWhyItsAccountIsNot(t *testing.T) {
+	s := newShop(t)
+	pending, dead := s.comes(create("o1"))[0], s.comesAs(outbox.Dead, points("p1"))
+	unknown := s.comesAs(outbox.Unknown, points("p2"))
+	elsewhere := s.comesTo([]string{"second"}, nil, create("o2"))[0]
+	stop := func(id int64) *outbox.Stop {
+		x, err := s.Show(t.Context(), id)
+		require.NoError(t, err)
+		return x.Stopped
+	}
+	require.Nil(t, stop(pending))
+	require.NoError(t, s.Throttle(t.Context(), account, -time.Minute))
+	require.Nil(t, stop(pending), "its time is over")
+
+	require.NoError(t, s.Throttle(t.Context(), account, time.Minute))
+	require.Regexp(t, `^account throttled until \d\d:\d\d:\d\dZ$`, stop(pending).String())
+	gate, err := s.OpenCircuit(t.Context(), account, "denied", time.Minute)
+	require.NoError(t, err)
+	require.Regexp(t, `^account's circuit is open: denied, opened 1 times, next probe \d\d:\d\d:\d\dZ$`, stop(pending).String())
+	require.Equal(t, gate.OpenUntil, stop(pending).Until)
+	_, err = s.Pause(t.Context(), account, "ann@till", "stocktaking")
+	require.NoError(t, err)
+	require.Regexp(t, `^account paused since 20\S+ \d\d:\d\dZ by ann@till: stocktaking$`, stop(pending).String())
+	require.Zero(t, stop(pending).Until)
+
+	require.NotNil(t, stop(unknown), "it isn't read back either")
+	require.Nil(t, stop(dead), "it wouldn't be called anyway")
+	require.Nil(t, stop(elsewhere))
+	st, err := s.Status(t.Context(), outbox.Question{OrderNo: "o1"})
+	require.NoError(t, err)
+	require.Equal(t, stop(pending), st.Events[0].Deliveries[0].Stopped)
+}
+
 func TestMembersAreMasked(t *testing.T) {
 	for member, want := range map[string]string{
 		"":                      "",

@@ -62,6 +62,53 @@ func (s *Store) changeGate(ctx context.Context, sql string, deed Deed, account s
 	return changed, err
 }
 
+// Stop is why no call is made to an account now.
+type Stop struct {
+	Gate  string    `json:"gate"` // paused, circuit or throttled
+	Why   string    `json:"why"`
+	Until time.Time `json:"until,omitzero"` // when a call may be made; zero: once a person resumes it
+}
+
+// String says it in words.
+func (s Stop) String() string {
+	if s.Gate == "circuit" {
+		return "account's circuit is open: " + s.Why
+	}
+	return "account " + s.Gate + " " + s.Why
+}
+
+// Stops returns, by account, those that aren't called at this moment.
+func (s *Store) Stops(ctx context.Context) (map[string]Stop, error) {
+	const sql = `SELECT ` + gateColumns + ` FROM outbox.gates
+		WHERE paused_at IS NOT NULL OR open_until IS NOT NULL OR throttled_until > now()`
+	rows, err := s.pool.Query(ctx, sql)
+	if err != nil {
+		return nil, fmt.Errorf("reading which accounts are stopped: %w", err)
+	}
+	gates, err := pgx.CollectRows(rows, scanGate)
+	if err != nil {
+		return nil, fmt.Errorf("reading which accounts are stopped: %w", err)
+	}
+	stops := make(map[string]Stop, len(gates))
+	for _, g := range gates {
+		stops[g.Account] = stopOf(g)
+	}
+	return stops, nil
+}
+
+// stopOf says what stops calls to an account whose gate isn't open.
+func stopOf(g Gate) Stop {
+	switch {
+	case !g.PausedAt.IsZero():
+		since := g.PausedAt.UTC().Format("2006-01-02 15:04Z")
+		return Stop{Gate: "paused", Why: fmt.Sprintf("since %s by %s: %s", since, g.PausedBy, g.PausedWhy)}
+	case !g.OpenUntil.IsZero():
+		why := fmt.Sprintf("%s, opened %d times, next probe %s", g.Cause, g.Opens, g.OpenUntil.UTC().Format(time.TimeOnly+"Z"))
+		return Stop{Gate: "circuit", Why: why, Until: g.OpenUntil}
+	}
+	return Stop{Gate: "throttled", Why: "until " + g.ThrottledUntil.UTC().Format(time.TimeOnly+"Z"), Until: g.ThrottledUntil}
+}
+
 // Backlog is how much of an account's deliveries isn't moving, by state.
 type Backlog struct {
 	Count  int64

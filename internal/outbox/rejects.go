@@ -56,12 +56,7 @@ func (r *ListedReject) columns() []any {
 func (s *Store) Rejects(ctx context.Context, f RejectFilter, limit int) (list []ListedReject, more bool, err error) {
 	c := &conditions{}
 	in(c, `r.reason = ANY($?)`, f.Reasons)
-	if !f.Since.IsZero() {
-		c.add(`r.last_at >= $?`, f.Since)
-	}
-	if !f.Until.IsZero() {
-		c.add(`r.last_at < $?`, f.Until)
-	}
+	c.between(`r.last_at`, f.Since, f.Until)
 	if f.Mentions != "" {
 		quoted, err := json.Marshal(f.Mentions)
 		if err != nil {
@@ -74,21 +69,15 @@ func (s *Store) Rejects(ctx context.Context, f RejectFilter, limit int) (list []
 	}
 	sql := `SELECT ` + rejectColumns + ` FROM outbox.rejects r ` + c.where() +
 		` ORDER BY r.last_at DESC, r.id DESC LIMIT ` + strconv.Itoa(limit+1)
-	rows, err := s.pool.Query(ctx, sql, c.args...)
-	if err == nil {
-		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (ListedReject, error) {
-			var r ListedReject
-			err := row.Scan(r.columns()...)
-			return r, err
-		})
-	}
+	list, more, err = page(ctx, s.pool, limit, sql, c.args, func(row pgx.CollectableRow) (ListedReject, error) {
+		var r ListedReject
+		err := row.Scan(r.columns()...)
+		return r, err
+	})
 	if err != nil {
 		return nil, false, fmt.Errorf("listing rejects: %w", err)
 	}
-	if len(list) > limit {
-		return list[:limit], true, nil
-	}
-	return list, false, nil
+	return list, more, nil
 }
 
 // ShowReject returns one reject with its bytes, or ErrNotFound.

@@ -1,8 +1,11 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,16 +14,18 @@ import (
 )
 
 // Question is what a publisher asks about: an order number, an event's own uuid,
-// or the CloudEvents id of one sending. Exactly one of the three is set.
+// both (the event of that order that has that uuid), or the CloudEvents id of
+// one sending.
 type Question struct {
-	OrderNo string
-	UUID    string
-	CEID    string
-	Tenant  string // empty: all
+	OrderNo string `json:"order_no,omitempty"`
+	UUID    string `json:"uuid,omitempty"`
+	CEID    string `json:"ce_id,omitempty"`
+	Tenant  string `json:"tenant,omitempty"` // empty: all
 }
 
 // Status is what became of it.
 type Status struct {
+	Asked     Question         `json:"asked"`
 	Events    []EventStatus    `json:"events"`
 	Conflicts []ListedConflict `json:"conflicts"`
 	Rejects   []ListedReject   `json:"rejects"`
@@ -70,10 +75,10 @@ func (s *Status) NeedsPerson() bool {
 // statusLimit bounds each part of a status.
 const statusLimit = 500
 
-// Status answers a publisher's question. Rejects are those that mention the
-// value anywhere.
+// Status answers a publisher's question. A reject that was published again
+// counts only where that led to no event that the question is about.
 func (s *Store) Status(ctx context.Context, q Question) (Status, error) {
-	var st Status
+	st := Status{Asked: q}
 	var err error
 	if st.Events, err = s.eventsOf(ctx, q); err != nil {
 		return Status{}, fmt.Errorf("looking for the events: %w", err)
@@ -84,11 +89,45 @@ func (s *Store) Status(ctx context.Context, q Question) (Status, error) {
 	if st.Conflicts, err = s.conflictsOf(ctx, q); err != nil {
 		return Status{}, err
 	}
-	mentions := q.OrderNo + q.UUID + q.CEID
-	if st.Rejects, _, err = s.Rejects(ctx, RejectFilter{Mentions: mentions}, statusLimit); err != nil {
-		return Status{}, err
+	if st.Rejects, err = s.rejectsOf(ctx, q, len(st.Events) > 0); err != nil {
+		return Status{}, fmt.Errorf("looking for rejects: %w", err)
 	}
 	return st, nil
+}
+
+// rejectsOf finds the latest rejects that say they are what is asked about, and
+// not those that merely have the same text somewhere. A reject has no tenant.
+func (s *Store) rejectsOf(ctx context.Context, q Question, open bool) ([]ListedReject, error) {
+	const sql = `SELECT ` + rejectColumns + `, r.headers, r.payload FROM outbox.rejects r
+		WHERE (position(convert_to($1, 'UTF8') IN r.payload) > 0 OR position($1 IN r.headers) > 0)
+			AND (r.republished_at IS NULL OR NOT $2)
+		ORDER BY r.last_at DESC, r.id DESC`
+	quoted, err := json.Marshal(cmp.Or(q.OrderNo, q.UUID, q.CEID))
+	if err != nil {
+		return nil, err
+	}
+	// Without its quotes: a number may have come without them.
+	rows, err := s.pool.Query(ctx, sql, string(quoted[1:len(quoted)-1]), open)
+	if err != nil {
+		return nil, err
+	}
+	list := []ListedReject{}
+	var r ListedReject
+	var headers string
+	var payload []byte
+	_, err = pgx.ForEachRow(rows, append(r.columns(), &headers, &payload), func() error {
+		h, err := headersOf(headers)
+		if err == nil && len(list) < statusLimit && q.asksAbout(namesIn(payload, h)) {
+			list = append(list, r)
+		}
+		return err
+	})
+	return list, err
+}
+
+func (q *Question) asksAbout(n named) bool {
+	has := func(names []string, name string) bool { return name == "" || slices.Contains(names, name) }
+	return has(n.orderNos, q.OrderNo) && has(n.uuids, q.UUID) && has(n.ids, q.CEID)
 }
 
 // eventsOf finds events by their identities, which outlive payloads.
@@ -98,7 +137,7 @@ func (s *Store) eventsOf(ctx context.Context, q Question) ([]EventStatus, error)
 			coalesce(e.ce_id, ''), coalesce(e.source, ''), i.event_time, i.received_at, i.duplicates
 		FROM outbox.identities i
 		LEFT JOIN outbox.events e ON e.id = i.event_id AND e.received_at = i.received_at `
-	const byOrder = columns + `WHERE i.order_no = $1 AND i.order_no <> ''`
+	const byOrder = columns + `WHERE i.order_no = $1 AND i.order_no <> '' AND ($4 = '' OR i.uuid = $4)`
 	// Each arm has its index: the key of points, and the one over orders' uuids.
 	const byUUID = columns + `WHERE (i.order_no = '' AND i.uuid = $1 OR i.order_no <> '' AND i.uuid <> '' AND i.uuid = $1)`
 	const byCEID = `
@@ -107,15 +146,15 @@ func (s *Store) eventsOf(ctx context.Context, q Question) ([]EventStatus, error)
 		JOIN outbox.identities i ON i.order_no = e.order_no AND i.uuid IN (e.uuid, '') AND i.tenant = e.tenant
 			AND i.event_id = e.id
 		WHERE e.ce_id = $1`
-	sql, value := byOrder, q.OrderNo
+	sql, args := byOrder, []any{q.OrderNo, q.Tenant, statusLimit, q.UUID}
 	switch {
-	case q.UUID != "":
-		sql, value = byUUID, q.UUID
 	case q.CEID != "":
-		sql, value = byCEID, q.CEID
+		sql, args = byCEID, []any{q.CEID, q.Tenant, statusLimit}
+	case q.OrderNo == "":
+		sql, args = byUUID, []any{q.UUID, q.Tenant, statusLimit}
 	}
 	sql += ` AND ($2 = '' OR i.tenant = $2) ORDER BY i.event_time, i.event_id LIMIT $3`
-	rows, err := s.pool.Query(ctx, sql, value, q.Tenant, statusLimit)
+	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +175,10 @@ func (s *Store) addDeliveries(ctx context.Context, events []EventStatus) error {
 	for i := range events {
 		ids[i], byID[events[i].EventID] = events[i].EventID, &events[i]
 	}
+	stops, err := s.Stops(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the events' deliveries: %w", err)
+	}
 	const sql = `SELECT d.event_id, ` + listedColumns + ` FROM outbox.deliveries d` + withEventAndAttempt + `
 		WHERE d.event_id = ANY($1) ORDER BY d.id`
 	rows, err := s.pool.Query(ctx, sql, ids)
@@ -145,6 +188,7 @@ func (s *Store) addDeliveries(ctx context.Context, events []EventStatus) error {
 	var id int64
 	var l Listed
 	_, err = pgx.ForEachRow(rows, append([]any{&id}, l.columns()...), func() error {
+		l.stop(stops)
 		byID[id].Deliveries = append(byID[id].Deliveries, l)
 		return nil
 	})
