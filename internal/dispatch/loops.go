@@ -302,7 +302,7 @@ func (h *hand) share(a *account, c change) {
 	var err error
 	if c.throttle > 0 {
 		err = h.store.Throttle(ctx, a.Name, c.throttle)
-		h.log.Warn().Str("account", a.Name).Dur("wait", c.throttle).Msg("the vendor asks for patience")
+		h.log.Warn().Str("account", a.Name).Dur("wait_ms", c.throttle).Msg("the vendor asks for patience")
 	}
 	switch {
 	case err != nil:

@@ -87,7 +87,7 @@ func (h *hand) logAttempt(w *outbox.Work, r vendors.Result, action string, attem
 	line := h.log.WithLevel(level).
 		Int64("delivery", w.ID).Str("account", w.Account).Str("type", string(w.Type)).Str("tenant", w.Event.Tenant).
 		Str("action", action).Str("class", string(r.Class)).Int("status", r.Status).Str("code", r.Code).
-		Dur("took", r.Duration).Str("state", string(w.State))
+		Dur("took_ms", r.Duration).Str("state", string(w.State))
 	if attempt != nil {
 		line = line.Int("attempt", attempt.Number)
 	}
@@ -101,7 +101,7 @@ func (h *hand) logAttempt(w *outbox.Work, r vendors.Result, action string, attem
 		line = line.Str("reason", w.Reason)
 	}
 	if !w.NextAttemptAt.IsZero() {
-		line = line.Dur("again_in", max(w.NextAttemptAt.Sub(h.now()), 0).Round(time.Millisecond))
+		line = line.Dur("again_in_ms", max(w.NextAttemptAt.Sub(h.now()), 0).Round(time.Millisecond))
 	}
 	if trace := traceID(w.Event.TraceParent); trace != "" {
 		line = line.Str("trace_id", trace)
