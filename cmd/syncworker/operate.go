@@ -35,7 +35,7 @@ func (a *app) serve(ctx context.Context, c config.Config, store *outbox.Store, c
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
-		err := errors.Join(store.Ping(ctx), worker.Ready(), natsReady(conn))
+		err := errors.Join(databaseReady(ctx, store), worker.Ready(), natsReady(conn))
 		if err != nil {
 			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
 			return
@@ -59,6 +59,15 @@ func (a *app) serve(ctx context.Context, c config.Config, store *outbox.Store, c
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving http.listen: %w", err)
+	}
+	return nil
+}
+
+// databaseReady names the database: a connection that breaks while it is asked
+// says no more than "unexpected EOF".
+func databaseReady(ctx context.Context, store *outbox.Store) error {
+	if err := store.Ping(ctx); err != nil {
+		return fmt.Errorf("the database doesn't answer: %w", err)
 	}
 	return nil
 }
