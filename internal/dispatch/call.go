@@ -24,6 +24,9 @@ func (h *hand) act(a *account, l *lane, step Step) {
 // committed.
 func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	w := step.Act
+	if !intended && h.isDraining() {
+		return h.giveBack(a, l)
+	}
 	switch step.Action {
 	case LookAtRefund:
 		return h.lookAtRefund(a, l, w)
@@ -65,7 +68,7 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 			if w.Ambiguous && !mayRepeat(op, &w.Delivery, h.now()) {
 				return errors.New("it took too long until this repeat could be sent: the vendor may not know its key any more")
 			}
-			return h.mayCall(a.Policy.Timeout)
+			return h.maySend(a.Policy.Timeout)
 		},
 	}
 	if !op.NeedsMember || member != "" {
@@ -105,21 +108,25 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 	return call, nil
 }
 
-// intend commits the intent and reports whether the call may be made.
+// intend commits the intent and reports whether the call may be made. It may not
+// where a drain has begun before the intent was taken to be written.
 func (h *hand) intend(a *account, l *lane, w *outbox.Work) bool {
+	if h.isDraining() {
+		h.giveBack(a, l)
+		return false
+	}
 	type answer struct {
 		gone bool
 		err  error
 	}
 	answers := make(chan answer, 1)
-	h.commit.add(&entry{
-		intent: &outbox.Intent{ID: w.ID, WasCalls: w.Calls, SentAt: h.now()},
-		done: func(gone []int64, err error) {
-			answers <- answer{gone: contains(gone, w.ID), err: err}
-		},
-	})
+	e := &entry{intent: &outbox.Intent{ID: w.ID, WasCalls: w.Calls, SentAt: h.now()}}
+	e.done = func(gone []int64, err error) {
+		answers <- answer{gone: contains(gone, w.ID), err: err}
+	}
+	h.commit.add(e)
 	got := <-answers
-	if got.err == nil && !got.gone {
+	if got.err == nil && !got.gone && e.intent != nil {
 		return true
 	}
 	h.mu.Lock()
@@ -206,8 +213,8 @@ func (h *hand) settle(a *account, l *lane, w *outbox.Work, r vendors.Result, act
 // wasSettled takes over that an entry is written. next loses its act where its
 // intent was not. The lock is held.
 func (h *hand) wasSettled(a *account, l *lane, e *entry, put []*outbox.Work, next *Step, gone []int64, err error) {
-	if next.Act != nil && (err != nil || contains(gone, next.Act.ID)) {
-		if err == nil {
+	if next.Act != nil && (err != nil || e.intent == nil || contains(gone, next.Act.ID)) {
+		if contains(gone, next.Act.ID) && err == nil {
 			put = append(put, next.Act)
 		}
 		*next = Step{}
@@ -260,6 +267,14 @@ func (h *hand) postpone(a *account, l *lane, w *outbox.Work) Step {
 		w.State, w.Reason = outbox.Pending, "" // else it would be due at once
 	}
 	w.NextAttemptAt = h.now().Add(time.Second)
+	h.leave(a, l)
+	return Step{}
+}
+
+// giveBack ends an action that may not begin any more.
+func (h *hand) giveBack(a *account, l *lane) Step {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.leave(a, l)
 	return Step{}
 }

@@ -21,7 +21,8 @@ type entry struct {
 	intent  *outbox.Intent
 	lane    *outbox.LaneUpdate
 	// done is called once with what became of it: err is nil or ErrLeaseLost;
-	// gone are deliveries that a person has cancelled meanwhile.
+	// gone are deliveries that a person has cancelled meanwhile. An intent that
+	// wasn't taken before the drain is nil by then.
 	done func(gone []int64, err error)
 }
 
@@ -37,10 +38,11 @@ type committer struct {
 	abandon context.CancelFunc
 	number  int64
 
-	mu     sync.Mutex
-	queue  []*entry
-	closed bool
-	signal chan struct{} // the queue isn't what it was
+	mu       sync.Mutex
+	queue    []*entry
+	draining bool
+	closed   bool
+	signal   chan struct{} // the queue isn't what it was
 	// unrecorded are settles that could not be written under the token. It is
 	// read after run has returned.
 	unrecorded []*outbox.Settle
@@ -61,6 +63,13 @@ func (c *committer) add(e *entry) {
 	c.queue = append(c.queue, e)
 	c.mu.Unlock()
 	c.wake()
+}
+
+// drain takes no more intents: what is settled is written without them.
+func (c *committer) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
 }
 
 // close ends run once everything has been written.
@@ -85,6 +94,11 @@ func (c *committer) next() []*entry {
 		c.mu.Lock()
 		batch := c.queue[:min(len(c.queue), commitLimit)]
 		c.queue = c.queue[len(batch):]
+		if c.draining {
+			for _, e := range batch {
+				e.intent = nil
+			}
+		}
 		closed := c.closed
 		c.mu.Unlock()
 		if len(batch) > 0 || closed {

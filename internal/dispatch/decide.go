@@ -39,6 +39,9 @@ func (s Situation) AfterPush(d outbox.Delivery, w *outbox.Work, r vendors.Result
 	case vendors.Denied:
 		return s.unsent(d, DeniedBy, s.Policy.Retry.Backoff(d.Attempts+1, s.Jitter))
 	case vendors.NotSent:
+		if r.Withheld {
+			return s.unsent(d, NotReached, s.Policy.Retry.Backoff(max(d.Attempts, 1), s.Jitter))
+		}
 		if r.Hold != "" && !d.Ambiguous {
 			return s.hold(d, r.Hold)
 		}

@@ -109,21 +109,24 @@ func situation(t require.TestingT, name, before string) (Situation, *outbox.Work
 func TestWhatTheVendorHasNotTakenCostsLittle(t *testing.T) {
 	for name := range variants {
 		for _, before := range []string{clean, keyUsed, unclear} {
-			for class, reason := range map[vendors.Class]string{
-				vendors.Throttled: ThrottledBy, vendors.Denied: DeniedBy, vendors.NotSent: NotReached,
+			for _, x := range []struct {
+				class    vendors.Class
+				withheld bool
+				reason   string
+				cost     int
+			}{
+				{vendors.Throttled, false, ThrottledBy, 0}, {vendors.Denied, false, DeniedBy, 0},
+				{vendors.NotSent, false, NotReached, 1}, {vendors.NotSent, true, NotReached, 0},
 			} {
 				s, w := situation(t, name, before)
-				after := s.AfterPush(w.Delivery, w, vendors.Result{Class: class, Method: "POST"})
-				require.Equal(t, "pending:"+reason, readable(after), "%s, %s", name, before)
+				class := x.class
+				after := s.AfterPush(w.Delivery, w, vendors.Result{Class: class, Withheld: x.withheld, Method: "POST"})
+				require.Equal(t, "pending:"+x.reason, readable(after), "%s, %s", name, before)
 				require.Equal(t, w.Ambiguous, after.Ambiguous, "%s, %s: %s", name, before, class)
 				require.Equal(t, w.EverAmbiguous, after.EverAmbiguous)
 				require.Equal(t, w.KeyUsed, after.KeyUsed)
 				require.True(t, after.NextAttemptAt.After(s.Now))
-				cost := 0
-				if class == vendors.NotSent {
-					cost = 1
-				}
-				require.Equal(t, w.Attempts+cost, after.Attempts, "%s, %s: %s", name, before, class)
+				require.Equal(t, w.Attempts+x.cost, after.Attempts, "%s, %s: %s", name, before, class)
 				require.Equal(t, before == clean, after.FirstSentAt.IsZero(),
 					"the window of a key begins with the first call that the vendor took")
 			}

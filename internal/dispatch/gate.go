@@ -135,7 +135,7 @@ type change struct {
 // heard counts an answer, or that none came, and says what follows for all. What
 // was decided without asking the vendor says nothing of it.
 func (g *gate) heard(r vendors.Result) (c change) {
-	if r.Method == "" || r.Elsewhere {
+	if r.Method == "" || r.Elsewhere || r.Withheld {
 		g.probe, g.probed = g.probe || g.probed, false
 		return c
 	}

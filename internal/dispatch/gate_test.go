@@ -18,6 +18,7 @@ var (
 	noDial   = vendors.Result{Class: vendors.NotSent, Method: "POST"}
 	noToken  = vendors.Result{Class: vendors.Denied, Method: "POST", Status: 401}
 	tooFast  = vendors.Result{Class: vendors.Throttled, Method: "POST", Status: 429, RetryAfter: 30 * time.Second}
+	withheld = vendors.Result{Class: vendors.NotSent, Method: "POST", Withheld: true}
 	noMember = vendors.Result{Class: vendors.NotSent, Hold: MemberNotFound} // nobody was asked
 )
 
@@ -88,7 +89,7 @@ func TestWhatOpensTheCircuit(t *testing.T) {
 
 func TestWhatDoesNotOpenTheCircuit(t *testing.T) {
 	for _, r := range []vendors.Result{
-		{Class: vendors.Refused, Method: "POST"}, {Class: vendors.AlreadyApplied, Method: "POST"}, noMember, tooFast, {},
+		{Class: vendors.Refused, Method: "POST"}, {Class: vendors.AlreadyApplied, Method: "POST"}, noMember, tooFast, withheld, {},
 	} {
 		g := alone(Limits{MaxInFlight: 1})
 		for range 2 * circuitCalls {
@@ -129,7 +130,7 @@ func TestOneCallProbesAnOpenCircuit(t *testing.T) {
 }
 
 func TestAProbeThatAskedNobodyProvesNothing(t *testing.T) {
-	for _, r := range []vendors.Result{noMember, {}} {
+	for _, r := range []vendors.Result{noMember, withheld, {}} {
 		g := alone(Limits{MaxInFlight: 4})
 		g.sync(outbox.Gate{OpenUntil: received})
 		g.probe = true

@@ -115,13 +115,16 @@ func (h *hand) run(ctx context.Context) error {
 	return errors.Join(err, h.end(ctx, max(deadline.Sub(h.now()), time.Second)))
 }
 
-// drain lets nothing new begin and waits for what is under way. Calls that take
-// too long are given up, in time for what is known of them to be written down.
+// drain lets nothing new begin and waits for what is under way. A call whose
+// intent is committed, and of which no byte has left, is taken back. Calls that
+// take too long are given up, in time for what is known of them to be written
+// down.
 func (h *hand) drain() {
 	defer h.cut()
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
+	h.commit.drain()
 	done := make(chan struct{})
 	go func() { h.acts.Wait(); close(done) }()
 	for _, giveUp := range []struct {
@@ -154,6 +157,20 @@ func (h *hand) end(ctx context.Context, within time.Duration) error {
 		h.log.Warn().Int64("delivery", s.ID).Bool("resolved", resolved).Msg("recorded a late answer")
 	}
 	return nil
+}
+
+// maySend reports whether the first byte of a call may leave now.
+func (h *hand) maySend(timeout time.Duration) error {
+	if h.isDraining() {
+		return errors.New("the worker is being stopped")
+	}
+	return h.mayCall(timeout)
+}
+
+func (h *hand) isDraining() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.draining
 }
 
 // mayCall reports whether the lease has more time left than a call may take.

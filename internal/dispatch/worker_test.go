@@ -37,6 +37,7 @@ func (v *counting) Operation(t event.Type) (vendors.Operation, bool) {
 func (v *counting) Push(_ context.Context, call vendors.Call) vendors.Result {
 	r := vendors.Result{Class: vendors.NotSent, Method: "POST", Path: "/", StartedAt: time.Now()}
 	if call.MaySend() != nil {
+		r.Withheld = true
 		return r
 	}
 	v.mu.Lock()
@@ -219,6 +220,60 @@ func TestAdoptingWhileBusyTakesNothingTwice(t *testing.T) {
 	for uuid, n := range s.vendor.pushes {
 		require.Equal(t, 1, n, uuid)
 	}
+}
+
+func TestNoCallBeginsOnceADrainHasBegun(t *testing.T) {
+	s := newShop(t, nil)
+	ctx := t.Context()
+	h, err := s.Worker.begin(ctx)
+	require.NoError(t, err)
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- h.run(running) }()
+	lock, err := s.db.Begin(ctx) // that intents wait for
+	require.NoError(t, err)
+	_, err = lock.Exec(ctx, `SELECT FROM outbox.workers WHERE token = $1 FOR NO KEY UPDATE`, h.token)
+	require.NoError(t, err)
+
+	_, err = h.enqueue(ctx, s.batch(1, "16508"))
+	require.NoError(t, err)
+	for s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+		require.NoError(t, ctx.Err())
+	}
+	_, err = h.enqueue(ctx, s.batch(1, "16509")) // its intent is behind the one that waits
+	require.NoError(t, err)
+	stop()
+	for !h.isDraining() {
+		require.NoError(t, ctx.Err())
+	}
+	require.NoError(t, lock.Commit(ctx))
+	require.NoError(t, <-ended)
+	require.Empty(t, s.vendor.pushes)
+	require.Equal(t, 2, s.count(`SELECT count(*) FROM outbox.deliveries
+		WHERE state = 'pending' AND owner IS NULL AND attempts = 0 AND NOT ambiguous`))
+	require.Equal(t, 1, s.count(`SELECT sum(calls) FROM outbox.deliveries`), "only one intent was under way")
+}
+
+func TestAnIntentThatTravelsIsLeftOutOnceADrainHasBegun(t *testing.T) {
+	h, a := handOf(t, plain)
+	first, second := row(t, 1, "incr:a inflight"), row(t, 2, "incr:b pending at=1m")
+	second.Event.Member.MembershipID = "16508"
+	l := holding(h, outbox.MemberLane, first, second)
+	done := first.Delivery
+	done.State = outbox.Delivered
+	a.gate.used = 1
+	e, put, next := h.settled(a, l, first, &outbox.Settle{Delivery: done})
+	require.NotNil(t, e.intent)
+	require.Equal(t, 2, a.gate.used)
+	h.commit.add(e)
+	h.draining = true
+	h.commit.drain()
+	require.Equal(t, []*entry{e}, h.commit.next())
+	require.Nil(t, e.intent)
+	h.wasSettled(a, l, e, put, &next, nil, nil)
+	require.Nil(t, next.Act)
+	require.Equal(t, 1, a.gate.used)
+	require.Equal(t, []*outbox.Work{second}, l.Work, "it is still held, and recovered when the token is given back")
 }
 
 func TestAWorkerThatEndsLeavesNothingInFlight(t *testing.T) {

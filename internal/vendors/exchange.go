@@ -38,6 +38,8 @@ type Exchange struct {
 	Body   []byte // at most ReplyLimit bytes, secrets and all
 	// Sent says that a byte of the request may have left.
 	Sent bool
+	// Withheld says that MaySend has stopped it.
+	Withheld bool
 	// Err is why there is no whole reply. It names no URL.
 	Err error
 
@@ -62,7 +64,7 @@ func (x Exchange) Result(req Request) Result {
 	if x.Err != nil {
 		r.Message = req.Clean(x.Err.Error())
 		if !x.Sent {
-			r.Class = NotSent
+			r.Class, r.Withheld = NotSent, x.Withheld
 		}
 	}
 	return r

@@ -96,7 +96,8 @@ func (t *Transport) Do(ctx context.Context, req Request) Exchange {
 		f := &flight{maySend: req.MaySend}
 		x = t.try(ctx, req, f)
 		x.Sent = f.land()
-		if x.Err == nil || x.Sent || !f.reused || f.refused != nil || ctx.Err() != nil {
+		x.Withheld = f.refused != nil
+		if x.Err == nil || x.Sent || !f.reused || x.Withheld || ctx.Err() != nil {
 			break
 		}
 	}

@@ -156,6 +156,7 @@ func TestDoAsksBeforeTheFirstByte(t *testing.T) {
 		x := tr.Do(t.Context(), req)
 		require.ErrorIs(t, x.Err, late)
 		require.False(t, x.Sent)
+		require.True(t, x.Result(req).Withheld)
 	}
 	require.EqualValues(t, 1, calls.Load())
 }

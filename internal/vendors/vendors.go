@@ -12,8 +12,8 @@ import (
 	"syncworker/internal/event"
 )
 
-// Class is how a call to a vendor ended. DESIGN calls these the outcome classes;
-// what follows from each is decided in package dispatch.
+// Class is how a call to a vendor ended. What follows from each is decided in
+// package dispatch; ARCHITECTURE.md ("Outcomes") has the table.
 type Class string
 
 const (
@@ -116,7 +116,7 @@ type Call struct {
 	// before the first call.
 	FirstSentAt time.Time
 	// MaySend is asked right before the bytes go out; an error (the lease has
-	// run out) ends the call as NotSent. Nil means yes.
+	// run out) ends the call as NotSent and Withheld. Nil means yes.
 	MaySend func() error
 }
 
@@ -129,6 +129,9 @@ type Result struct {
 	// Hold, for a NotSent or Refused that a person has to decide on instead of
 	// a retry, is a delivery's hold reason such as "member_not_found".
 	Hold string
+	// Withheld, for a NotSent that MaySend has stopped: the vendor wasn't asked,
+	// and nothing is known of whether it would have answered.
+	Withheld bool
 
 	Status     int    // HTTP status; 0 where no reply came
 	Code       string // the vendor's code as text; empty where none

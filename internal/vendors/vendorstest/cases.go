@@ -226,6 +226,7 @@ func (s Suite) unsent(t *testing.T, sample Sample) {
 			srv.vendor = s.New(t, Setup{BaseURL: "http://" + l.Addr().String(), Timeout: patient, Secret: Secret, Tokens: source})
 			r, _ := srv.push(t, sample.Call, nil)
 			require.Equal(t, vendors.NotSent, r.Class)
+			require.False(t, r.Withheld)
 			require.Zero(t, r.Status)
 		}
 	})
@@ -236,6 +237,7 @@ func (s Suite) unsent(t *testing.T, sample Sample) {
 		for range 3 { // on a new connection and on kept ones
 			r, calls := srv.push(t, call, reply(http.StatusOK, sample.Good))
 			require.Equal(t, vendors.NotSent, r.Class)
+			require.True(t, r.Withheld)
 			require.Contains(t, r.Message, "the lease has run out")
 			require.Zero(t, calls)
 			srv.push(t, sample.Call, reply(http.StatusOK, sample.Good))
