@@ -280,6 +280,7 @@ func (h *hand) answered(a *account, r vendors.Result) (outage bool) {
 		return outage
 	}
 	h.apply(a, c)
+	a.gate.sharing++
 	h.acts.Add(1)
 	go h.share(a, c)
 	return outage || c.open != ""

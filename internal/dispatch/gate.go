@@ -51,6 +51,9 @@ type gate struct {
 	probe  bool        // this worker has the probe, and hasn't used it
 	probed bool        // its call is under way: the answer closes the circuit
 	asking bool        // it is asking for the probe
+
+	changes int // that this worker has made to what is shared
+	sharing int // of these, not yet known to be written
 }
 
 func newGate(limits Limits) *gate {
@@ -206,6 +209,17 @@ func (g *gate) sync(shared outbox.Gate) {
 		g.ramp, g.calls = 1, nil
 	}
 	g.shared = shared
+}
+
+// read takes over what was read from the database. changes is how many this worker
+// had made before it was asked: its own, which the answer may lack, goes first. A
+// person's pause goes before all.
+func (g *gate) read(shared outbox.Gate, changes int) {
+	if g.probe || g.asking || g.sharing > 0 || g.changes != changes {
+		g.shared.PausedAt = shared.PausedAt
+		return
+	}
+	g.sync(shared)
 }
 
 // ProbeAfter returns how long a circuit that has opened so often in a row stays

@@ -183,6 +183,26 @@ func TestAClosedCircuitBeginsToCountAnew(t *testing.T) {
 	require.NotEmpty(t, g.call(t, received, noReply).open)
 }
 
+func TestWhatAWorkerHasFoundOutGoesBeforeWhatItHasRead(t *testing.T) {
+	open := outbox.Gate{OpenUntil: received}
+	for name, x := range map[string]struct {
+		gate gate
+		open bool
+	}{
+		"nothing happened meanwhile":   {gate{changes: 3}, false},
+		"it changed after the reading": {gate{changes: 4}, true},
+		"it isn't written yet":         {gate{changes: 3, sharing: 1}, true},
+		"it is about to probe":         {gate{changes: 3, probe: true}, true},
+		"it is asking for the probe":   {gate{changes: 3, asking: true}, true},
+	} {
+		g := x.gate
+		g.shared = open
+		g.read(outbox.Gate{PausedAt: received}, 3)
+		require.Equal(t, x.open, g.open(), name)
+		require.Equal(t, received, g.shared.PausedAt, "a person's pause is heeded at once")
+	}
+}
+
 func TestAThrottledAccountWaits(t *testing.T) {
 	g := alone(Limits{MaxInFlight: 4})
 	g.sync(outbox.Gate{ThrottledUntil: received.Add(time.Minute)})

@@ -40,6 +40,10 @@ func (h *hand) renew(ctx context.Context) error {
 	defer cancel()
 	h.mu.Lock()
 	known, low, asked, suspect := h.low, h.lowest(), h.now(), h.suspect
+	changes := map[*account]int{}
+	for _, a := range h.accounts {
+		changes[a] = a.gate.changes
+	}
 	h.mu.Unlock()
 	renewed, err := h.store.Renew(ctx, h.token, h.config.Lease, known, low)
 	if err != nil {
@@ -62,9 +66,7 @@ func (h *hand) renew(ctx context.Context) error {
 		if renewed.Count > 1 && asked.Sub(h.joined) < h.config.Lease/5 {
 			a.gate.share = 0 // until the others know that they have less
 		}
-		if !a.gate.probe && !a.gate.asking {
-			a.gate.sync(gates[a.Name])
-		}
+		a.gate.read(gates[a.Name], changes[a])
 		h.metrics.gate(a.Name, a.gate)
 		h.pumpLocked(a)
 	}
@@ -287,6 +289,7 @@ func (h *hand) askForProbe(a *account) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a.gate.asking, a.gate.probe = false, mine
+	a.gate.changes++
 	a.gate.shared.OpenUntil = h.now().Add(wait)
 	if mine {
 		a.gate.shared.Opens++
@@ -297,6 +300,12 @@ func (h *hand) askForProbe(a *account) {
 // share tells the other workers what this one has found out about an account.
 func (h *hand) share(a *account, c change) {
 	defer h.acts.Done()
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		a.gate.sharing--
+		a.gate.changes++
+	}()
 	ctx, cancel := context.WithTimeout(h.calls, h.config.Lease/3)
 	defer cancel()
 	var err error

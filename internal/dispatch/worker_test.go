@@ -276,6 +276,32 @@ func TestAnIntentThatTravelsIsLeftOutOnceADrainHasBegun(t *testing.T) {
 	require.Equal(t, []*outbox.Work{second}, l.Work, "it is still held, and recovered when the token is given back")
 }
 
+func TestACircuitThatIsNotWrittenYetStaysOpen(t *testing.T) {
+	s := newShop(t, nil)
+	ctx := t.Context()
+	h, err := s.Worker.begin(ctx)
+	require.NoError(t, err)
+	a := h.accounts["dmhub"]
+	lock, err := s.db.Begin(ctx)
+	require.NoError(t, err)
+	_, err = lock.Exec(ctx, `LOCK TABLE outbox.gates IN EXCLUSIVE MODE`) // they can be read
+	require.NoError(t, err)
+	h.mu.Lock()
+	h.answered(a, noToken)
+	h.mu.Unlock()
+	require.NoError(t, h.renew(ctx))
+	require.True(t, a.gate.open(), "what was read doesn't know of it")
+	require.NoError(t, lock.Commit(ctx))
+	h.acts.Wait()
+	require.NoError(t, h.renew(ctx))
+	require.True(t, a.gate.open())
+	require.NoError(t, s.store.CloseCircuit(ctx, "dmhub"))
+	require.NoError(t, h.renew(ctx))
+	require.False(t, a.gate.open())
+	h.cut()
+	require.NoError(t, s.store.End(ctx, h.token))
+}
+
 func TestAWorkerThatEndsLeavesNothingInFlight(t *testing.T) {
 	s := newShop(t, nil)
 	stop := s.begin()
