@@ -13,6 +13,7 @@ demo: deps build ## a day's trade of a shop, from JetStream to the vendor, with 
 
 test: deps ## all tests, against real NATS and Postgres
 	$(GO) test -p 2 $(RACE) -shuffle=on -count=1 ./...
+	$(GO) test $(RACE) -shuffle=on -count=1 -tags failpoints ./internal/failpoint
 
 bench: deps build ## what the worker does a second, beside a bare loop; FULL=1 for longer runs
 	cd bench && $(GO) run . -worker ../bin/syncworker $(if $(FULL),-full)

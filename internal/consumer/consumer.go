@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"syncworker/internal/event"
+	"syncworker/internal/failpoint"
 	"syncworker/internal/outbox"
 )
 
@@ -201,6 +202,9 @@ func (c *Consumer) take(ctx context.Context, messages []jetstream.Msg) error {
 	if err != nil {
 		return err
 	}
+	if err := failpoint.Each(failpoint.Fetched, batch.Events, typeOf); err != nil {
+		return err
+	}
 	out, err := c.commit(ctx, batch)
 	if err != nil {
 		for _, m := range messages {
@@ -228,8 +232,11 @@ func (c *Consumer) take(ctx context.Context, messages []jetstream.Msg) error {
 			return fmt.Errorf("acknowledging: %w", err)
 		}
 	}
-	return nil
+	return failpoint.Each(failpoint.Acked, batch.Events, typeOf)
 }
+
+// typeOf is the detail of the failpoints.
+func typeOf(in outbox.Incoming) string { return string(in.Event.Type) }
 
 func (c *Consumer) commit(ctx context.Context, batch outbox.Batch) (outbox.Enqueued, error) {
 	for try := 0; ; try++ {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"syncworker/internal/event"
+	"syncworker/internal/failpoint"
 	"syncworker/internal/outbox"
 	"syncworker/internal/vendors"
 )
@@ -51,7 +52,12 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	}
 	call.FirstSentAt = w.FirstSentAt
 	h.mu.Unlock()
-	return h.settlePush(a, l, w, a.Vendor.Push(h.calls, call), "push", w.Calls)
+	if err := failpoint.Hit(failpoint.Intended, string(w.Type)); err != nil {
+		call.MaySend = func() error { return err }
+	}
+	result := a.Vendor.Push(failpoint.About(h.calls, string(w.Type)), call)
+	_ = failpoint.Hit(failpoint.Answered, string(w.Type))
+	return h.settlePush(a, l, w, result, "push", w.Calls)
 }
 
 // prepare fills in what the vendor needs and the event lacks. fail is what the

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"syncworker/internal/failpoint"
 	"syncworker/internal/outbox"
 	"syncworker/internal/vendors"
 )
@@ -124,6 +125,7 @@ func (h *hand) drain() {
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
+	_ = failpoint.Hit(failpoint.Draining, "")
 	h.commit.drain()
 	done := make(chan struct{})
 	go func() { h.acts.Wait(); close(done) }()

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"syncworker/internal/event"
+	"syncworker/internal/failpoint"
 )
 
 // Incoming is one valid event as it came from the stream.
@@ -98,14 +99,22 @@ func (s *Store) Enqueue(ctx context.Context, token Token, b Batch) (Enqueued, er
 		if err := insertEvents(ctx, tx, fresh); err != nil {
 			return err
 		}
-		return insertDeliveries(ctx, tx, token, b, fresh, &out)
+		if err := insertDeliveries(ctx, tx, token, b, fresh, &out); err != nil {
+			return err
+		}
+		return failpoint.Each(failpoint.InboxCommitting, b.Events, typeOfIncoming)
 	})
+	if err == nil {
+		err = failpoint.Each(failpoint.InboxCommitted, b.Events, typeOfIncoming)
+	}
 	if err != nil {
 		return Enqueued{}, fmt.Errorf("enqueuing a batch of %d events and %d rejects: %w",
 			len(b.Events), len(b.Rejects), err)
 	}
 	return out, nil
 }
+
+func typeOfIncoming(in Incoming) string { return string(in.Event.Type) }
 
 // arrival is an incoming event on its way through one transaction.
 type arrival struct {

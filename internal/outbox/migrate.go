@@ -13,6 +13,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"syncworker/internal/failpoint"
 	"syncworker/migrations"
 )
 
@@ -32,15 +33,20 @@ func Migrate(ctx context.Context, url string, notice func(string)) ([]Migration,
 		return nil, err
 	}
 	defer db.Close()
-	results, err := provider.Up(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("migrating the database: %w", err)
+	var applied []Migration
+	for {
+		r, err := provider.UpByOne(ctx)
+		if errors.Is(err, goose.ErrNoNextVersion) {
+			return applied, nil
+		}
+		if err == nil {
+			applied = append(applied, Migration{Version: r.Source.Version, Name: r.Source.Path, AppliedAt: time.Now().UTC()})
+			err = failpoint.Hit(failpoint.Migrating, "")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("migrating the database: %w", err)
+		}
 	}
-	applied := make([]Migration, len(results))
-	for i, r := range results {
-		applied[i] = Migration{Version: r.Source.Version, Name: r.Source.Path, AppliedAt: time.Now().UTC()}
-	}
-	return applied, nil
 }
 
 // Migrations returns every step of the schema, applied or not.

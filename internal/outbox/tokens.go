@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"syncworker/internal/failpoint"
 )
 
 // AccessToken is an account's token as all workers share it.
@@ -59,6 +61,9 @@ func (s *Store) ReplaceToken(ctx context.Context, account string, used int64,
 			return err
 		}
 		value, lifetime, err := fetch(ctx)
+		if err == nil {
+			err = failpoint.Hit(failpoint.Token, account)
+		}
 		if err != nil {
 			return err
 		}

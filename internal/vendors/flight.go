@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http/httptrace"
 	"sync"
+
+	"syncworker/internal/failpoint"
 )
 
 var errLanded = errors.New("the call is over")
@@ -16,6 +18,8 @@ var errLanded = errors.New("the call is over")
 type flight struct {
 	maySend func() error
 	stop    context.CancelFunc
+	body    int    // its length in bytes
+	about   string // for failpoints
 
 	mu      sync.Mutex
 	conn    *gateConn // carries the request, once a byte of it may have left
@@ -26,7 +30,8 @@ type flight struct {
 
 // watch makes the flight known to the connection that the request gets.
 func (f *flight) watch(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	f.about = failpoint.Detail(ctx)
+	trace := &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			f.mu.Lock()
 			f.reused = info.Reused
@@ -35,7 +40,11 @@ func (f *flight) watch(ctx context.Context) context.Context {
 				c.board(f)
 			}
 		},
-	})
+	}
+	if failpoint.Enabled {
+		trace.WroteRequest = func(httptrace.WroteRequestInfo) { _ = failpoint.Hit(failpoint.Sent, f.about) }
+	}
+	return httptrace.WithClientTrace(ctx, trace)
 }
 
 // takeOff is asked before each write to a connection.
@@ -107,6 +116,26 @@ func gated(dial func(ctx context.Context, network, addr string) (net.Conn, error
 	}
 }
 
+// send writes to the connection. At a failpoint half of the body goes first.
+func (f *flight) send(c net.Conn, p []byte, first bool) (int, error) {
+	if !failpoint.Enabled || !first {
+		return c.Write(p)
+	}
+	cut := len(p) - f.body/2
+	if cut <= 0 {
+		cut = len(p) / 2
+	}
+	n, err := c.Write(p[:cut])
+	if err == nil {
+		err = failpoint.Hit(failpoint.Sending, f.about)
+	}
+	if err != nil {
+		return n, err
+	}
+	m, err := c.Write(p[cut:])
+	return n + m, err
+}
+
 func (c *gateConn) board(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,7 +154,7 @@ func (c *gateConn) Write(p []byte) (int, error) {
 	if err := f.takeOff(c); err != nil {
 		return 0, err
 	}
-	n, err := c.Conn.Write(p)
+	n, err := f.send(c.Conn, p, !moved)
 	if n == 0 && err != nil && !moved {
 		f.turnBack(c)
 		return n, err

@@ -93,7 +93,7 @@ func (t *Transport) Do(ctx context.Context, req Request) Exchange {
 	start := time.Now()
 	var x Exchange
 	for range 2 {
-		f := &flight{maySend: req.MaySend}
+		f := &flight{maySend: req.MaySend, body: len(req.Body)}
 		x = t.try(ctx, req, f)
 		x.Sent = f.land()
 		x.Withheld = f.refused != nil
