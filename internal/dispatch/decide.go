@@ -84,6 +84,9 @@ func (s Situation) refused(d outbox.Delivery, r vendors.Result) outbox.Delivery 
 	if !s.Outage {
 		d.Attempts++
 	}
+	if r.Early && d.EarlySince.IsZero() {
+		d.EarlySince = s.Now
+	}
 	if d.Ambiguous {
 		switch {
 		case s.Operation.Findable:
@@ -104,14 +107,11 @@ func (s Situation) refused(d outbox.Delivery, r vendors.Result) outbox.Delivery 
 }
 
 // early reports whether what a refused delivery lacks may still be on its way.
-// The time counts from the first call: what the delivery waited for before that,
-// such as an account that was away, has kept the others waiting too.
+// The time counts from the first such refusal, with whatever key: what the
+// delivery waited for before that, such as an account that was away, has kept the
+// others waiting too.
 func (s Situation) early(d *outbox.Delivery) bool {
-	first := d.FirstSentAt
-	if first.IsZero() {
-		first = d.ReceivedAt
-	}
-	return s.Now.Before(first.Add(s.Policy.EarlyGrace))
+	return s.Now.Before(d.EarlySince.Add(s.Policy.EarlyGrace))
 }
 
 // unclear: bytes were sent and no answer says what became of them.

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 	"time"
@@ -154,22 +155,50 @@ func TestRetryAfterIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestARefusalIsEarlyForAWhileFromTheFirstCall(t *testing.T) {
+func TestARefusalIsEarlyForAWhileFromTheFirstOne(t *testing.T) {
 	refused := vendors.Result{Class: vendors.Refused, Early: true, Method: "POST"}
 	s, w := situation(t, "points", clean)
 	for _, x := range []struct {
 		name      string
-		first     time.Duration // before now
+		since     time.Time
 		want, why string
 	}{
-		{"just sent for the first time", 0, "pending:early", "an hour in the queue has kept the increments waiting as well"},
-		{"within the grace", 119 * time.Second, "pending:early", ""},
-		{"after the grace", 2 * time.Minute, "dead:refused", ""},
+		{"for the first time", time.Time{}, "pending:early", "an hour in the queue has kept the increments waiting as well"},
+		{"within the grace", s.Now.Add(-119 * time.Second), "pending:early", ""},
+		{"after the grace", s.Now.Add(-2 * time.Minute), "dead:refused", ""},
 	} {
 		d := w.Delivery
-		d.ReceivedAt, d.FirstSentAt = s.Now.Add(-time.Hour), s.Now.Add(-x.first)
-		require.Equal(t, x.want, readable(s.AfterPush(d, w, refused)), "%s: %s", x.name, x.why)
+		d.ReceivedAt, d.FirstSentAt, d.EarlySince = s.Now.Add(-time.Hour), s.Now.Add(-time.Minute), x.since
+		after := s.AfterPush(d, w, refused)
+		require.Equal(t, x.want, readable(after), "%s: %s", x.name, x.why)
+		require.Equal(t, cmp.Or(x.since, s.Now), after.EarlySince)
 	}
+}
+
+// A decrement that will never have its points meets a vendor at which calls get
+// lost, so that its keys are used up one after the other.
+func TestTheGraceOfARefusalOutlivesItsKey(t *testing.T) {
+	refused := vendors.Result{Class: vendors.Refused, Early: true, Method: "POST"}
+	s, w := situation(t, "points", clean)
+	first, keys := s.Now, map[string]bool{}
+	for w.State != outbox.Dead {
+		require.True(t, s.Now.Before(first.Add(s.Policy.EarlyGrace+2*s.Policy.QuietPeriod)), "after %d keys", len(keys))
+		keys[w.VendorKey] = true
+		w.FirstSentAt = cmp.Or(w.FirstSentAt, s.Now)
+		w.Delivery = s.AfterPush(w.Delivery, w, refused)
+		if w.State == outbox.Dead {
+			break
+		}
+		w.Delivery = s.AfterPush(w.Delivery, w, vendors.Result{Class: vendors.Ambiguous, Method: "POST"})
+		w.Delivery = s.AfterPush(w.Delivery, w, refused)
+		require.Equal(t, "unknown:"+RefusedAfterUnclear, readable(w.Delivery))
+		s.Now = w.QuietUntil
+		s.Asked = s.Now
+		w.Calls++
+		w.Delivery = s.AfterFind(w.Delivery, w, vendors.Finding{Found: vendors.Absent})
+		require.Equal(t, "pending:"+KeySpent, readable(w.Delivery))
+	}
+	require.Len(t, keys, 2)
 }
 
 func TestGivingUp(t *testing.T) {

@@ -302,6 +302,30 @@ func TestACircuitThatIsNotWrittenYetStaysOpen(t *testing.T) {
 	require.NoError(t, s.store.End(ctx, h.token))
 }
 
+func TestTheGraceOfARefusalIsKeptAndBeginsAnewWithAReplay(t *testing.T) {
+	s := newShop(t, nil)
+	s.accounts[0].Policy.EarlyGrace, s.accounts[0].Policy.Retry.Initial = 200*time.Millisecond, 60*time.Millisecond
+	s.accounts[0].Vendor = &oddReply{counting: s.vendor, uuid: "p-1", odd: func(r *vendors.Result) {
+		r.Class, r.Early = vendors.Refused, true
+	}}
+	stop := s.begin()
+	_, err := s.Enqueue(t.Context(), s.batch(1, "16508"))
+	require.NoError(t, err)
+	s.eventually(map[string]int{"dead": 1})
+	stop()
+	before := s.vendor.pushes["p-1"]
+	require.Greater(t, before, 1)
+	acted, err := s.store.Act(t.Context(), outbox.Decision{
+		Action: outbox.Replay, Actor: "ops@till", Why: "the points are there now", Accounts: []string{"dmhub"},
+	}, int64(s.count(`SELECT id FROM outbox.deliveries`)))
+	require.NoError(t, err)
+	require.Empty(t, acted.Refused)
+	stop = s.begin()
+	s.eventually(map[string]int{"dead": 1})
+	stop()
+	require.Greater(t, s.vendor.pushes["p-1"], before+1)
+}
+
 func TestAWorkerThatEndsLeavesNothingInFlight(t *testing.T) {
 	s := newShop(t, nil)
 	stop := s.begin()

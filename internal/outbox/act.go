@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"syncworker/internal/event"
-	"syncworker/internal/failpoint"
 )
 
 // Acted is what became of a decision about one delivery.
@@ -36,14 +35,9 @@ func (s *Store) Act(ctx context.Context, dec Decision, id int64) (Acted, error) 
 		var acted Acted
 		err := s.inTx(ctx, func(tx pgx.Tx) error {
 			var err error
-			if acted, err = act(ctx, tx, &dec, id); err != nil {
-				return err
-			}
-			return failpoint.Hit(failpoint.Replaying, string(dec.Action))
+			acted, err = act(ctx, tx, &dec, id)
+			return err
 		})
-		if err == nil {
-			err = failpoint.Hit(failpoint.Replayed, string(dec.Action))
-		}
 		switch {
 		case err == nil:
 			return acted, nil
@@ -140,6 +134,7 @@ func writeChange(ctx context.Context, tx pgx.Tx, dec *Decision, before json.RawM
 	const sql = `
 		UPDATE outbox.deliveries AS d SET state = $2, reason = $3, owner = $4, attempts = $5, ambiguous = $6,
 			first_sent_at = $7, quiet_until = $8, vendor_ref = $9, points_applied = $10, state_since = now(),
+			early_since = CASE WHEN $2 <> 'pending' THEN early_since END,
 			next_attempt_at = CASE WHEN $2 = 'pending' THEN now() END,
 			delivered_at = CASE WHEN $2 = 'delivered' THEN now() END
 		WHERE id = $1

@@ -11,7 +11,6 @@ import (
 	"github.com/shopspring/decimal"
 
 	"syncworker/internal/event"
-	"syncworker/internal/failpoint"
 )
 
 // Window is how many deliveries of one lane a worker takes into its hands at once.
@@ -42,9 +41,6 @@ func (s *Store) Claim(ctx context.Context, token Token, account string, limit in
 		loaded, err = loadLanes(ctx, tx, token, sql, token, account, limit)
 		return err
 	})
-	for i := 0; failpoint.Enabled && err == nil && i < len(loaded); i++ {
-		err = failpoint.Each(failpoint.Claimed, loaded[i].Work, func(w *Work) string { return string(w.Type) })
-	}
 	if err != nil {
 		return nil, fmt.Errorf("claiming lanes of %s: %w", account, err)
 	}
@@ -184,7 +180,7 @@ func (s *Store) Adopt(ctx context.Context, token Token) ([]Handed, error) {
 }
 
 const workColumns = `d.id, d.event_id, d.received_at, d.event_time, d.state_since, d.next_attempt_at, d.first_sent_at,
-	d.quiet_until, d.lane, d.account, d.type, d.state, d.reason, d.attempts, d.calls, d.ambiguous, d.ever_ambiguous,
+	d.quiet_until, d.early_since, d.lane, d.account, d.type, d.state, d.reason, d.attempts, d.calls, d.ambiguous, d.ever_ambiguous,
 	d.key_used, d.duplicate, coalesce(d.vendor_key, ''), d.vendor_ref, d.points_applied,
 	e.ce_id, e.source, e.tenant, e.traceparent, e.order_no, e.uuid, e.membership_id, e.store, e.sales_channel,
 	e.occurred_at, e.amount::text, coalesce(e.points, 0), e.pattern, e.remark, e.decr_to_zero, e.binary_mode, e.payload`
@@ -213,8 +209,8 @@ func scanWork(rows pgx.Rows) (*Work, error) {
 	var binary bool
 	var payload string
 	err := rows.Scan(&d.ID, &d.EventID, &d.ReceivedAt, &d.EventTime, &d.StateSince, (*instant)(&d.NextAttemptAt),
-		(*instant)(&d.FirstSentAt), (*instant)(&d.QuietUntil), &d.Lane, &d.Account, &d.Type, &d.State, &d.Reason,
-		&d.Attempts, &d.Calls, &d.Ambiguous, &d.EverAmbiguous, &d.KeyUsed, &d.Duplicate, &d.VendorKey, &d.VendorRef,
+		(*instant)(&d.FirstSentAt), (*instant)(&d.QuietUntil), (*instant)(&d.EarlySince), &d.Lane, &d.Account, &d.Type,
+		&d.State, &d.Reason, &d.Attempts, &d.Calls, &d.Ambiguous, &d.EverAmbiguous, &d.KeyUsed, &d.Duplicate, &d.VendorKey, &d.VendorRef,
 		&d.PointsApplied, &e.ID, &e.Source, &e.Tenant, &e.TraceParent, &e.OrderNo, &e.UUID, &e.Member.MembershipID,
 		&e.Store, &e.SalesChannel, (*instant)(&e.OccurredAt), &amount, &e.Points, &e.Pattern, &e.Remark,
 		&e.DecrToZero, &binary, &payload)

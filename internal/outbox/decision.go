@@ -98,7 +98,8 @@ func (dec *Decision) refusesReplay(s *Standing) string {
 	case s.State != Dead:
 		return passed(s)
 	case s.EverAmbiguous:
-		return fmt.Sprintf("one of its calls was never answered clearly: syncworker deliveries resolve %d --send-again", s.ID)
+		return fmt.Sprintf("a call of it got no clear answer before it was found to have no effect; to send it once more: "+
+			"syncworker deliveries resolve %d --send-again", s.ID)
 	case s.keyTaken():
 		return keyTaken
 	}

@@ -136,6 +136,7 @@ type Delivery struct {
 	NextAttemptAt time.Time // zero: none of its own
 	FirstSentAt   time.Time // zero: not sent with this vendor key
 	QuietUntil    time.Time // until then, a read that finds nothing proves nothing
+	EarlySince    time.Time // when it was first refused as perhaps early, whatever its key; zero: never
 	Lane          Lane
 	Account       string
 	Type          event.Type

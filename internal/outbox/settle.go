@@ -10,8 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"syncworker/internal/failpoint"
 )
 
 // Attempt is one call to a vendor for a delivery, as it is written down. Secrets
@@ -87,18 +85,10 @@ func (s *Store) Commit(ctx context.Context, token Token, c Commit) (gone []int64
 		if unwritable(ctx, tx, err) {
 			return fmt.Errorf("%w: %w", ErrUnwritable, err)
 		}
-		if err == nil {
-			err = failpoint.Each(failpoint.Settling, c.Settles, typeOfSettle)
-		}
 		return err
 	})
-	if err == nil {
-		err = failpoint.Each(failpoint.Recorded, c.Settles, typeOfSettle)
-	}
 	return gone, err
 }
-
-func typeOfSettle(s *Settle) string { return string(s.Type) }
 
 func commit(ctx context.Context, tx pgx.Tx, token Token, c Commit) (gone []int64, err error) {
 	before, err := countCommit(ctx, tx, token, c.Number)
@@ -196,6 +186,7 @@ func settle(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle) (mis
 			state = u.state, reason = u.reason, attempts = u.attempts, calls = u.calls,
 			ambiguous = u.ambiguous, ever_ambiguous = u.ever_ambiguous, key_used = u.key_used, duplicate = u.duplicate,
 			next_attempt_at = u.next_attempt_at, first_sent_at = u.first_sent_at, quiet_until = u.quiet_until,
+			early_since = u.early_since,
 			vendor_key = coalesce(u.vendor_key, d.vendor_key), vendor_ref = u.vendor_ref,
 			points_applied = u.points_applied,
 			delivered_at = CASE WHEN u.state = 'delivered' THEN now() END,
@@ -203,9 +194,9 @@ func settle(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle) (mis
 			owner = CASE WHEN u.rest THEN NULL ELSE d.owner END
 		FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[], $6::int[], $7::int[], $8::bool[], $9::bool[],
 			$10::bool[], $11::bool[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[],
-			$16::text[], $17::bigint[], $18::bool[])
+			$16::text[], $17::bigint[], $18::bool[], $19::timestamptz[])
 			u(id, was_calls, state, reason, attempts, calls, ambiguous, ever_ambiguous, key_used, duplicate,
-			next_attempt_at, first_sent_at, quiet_until, vendor_key, vendor_ref, points_applied, rest)
+			next_attempt_at, first_sent_at, quiet_until, vendor_key, vendor_ref, points_applied, rest, early_since)
 		WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls
 			AND d.state NOT IN ('delivered', 'dead', 'cancelled')
 		RETURNING d.id`
@@ -216,7 +207,7 @@ func settle(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle) (mis
 	for i := range flags {
 		flags[i] = make([]bool, n)
 	}
-	var times [3][]*time.Time
+	var times [4][]*time.Time
 	for i := range times {
 		times[i] = make([]*time.Time, n)
 	}
@@ -227,7 +218,7 @@ func settle(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle) (mis
 		for j, v := range [5]bool{x.Ambiguous, x.EverAmbiguous, x.KeyUsed, x.Duplicate, x.Rest} {
 			flags[j][i] = v
 		}
-		for j, v := range [3]time.Time{x.NextAttemptAt, x.FirstSentAt, x.QuietUntil} {
+		for j, v := range [4]time.Time{x.NextAttemptAt, x.FirstSentAt, x.QuietUntil, x.EarlySince} {
 			times[j][i] = orNull(v)
 		}
 		if x.VendorKey != "" {
@@ -235,7 +226,7 @@ func settle(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle) (mis
 		}
 	}
 	rows, err := tx.Query(ctx, sql, token, ids, wasCalls, states, reasons, attempts, calls, flags[0], flags[1],
-		flags[2], flags[3], times[0], times[1], times[2], keys, refs, applied, flags[4])
+		flags[2], flags[3], times[0], times[1], times[2], keys, refs, applied, flags[4], times[3])
 	return missingFrom(ids, rows, err)
 }
 
