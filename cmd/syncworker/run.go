@@ -24,6 +24,7 @@ import (
 	"syncworker/internal/consumer"
 	"syncworker/internal/dispatch"
 	"syncworker/internal/outbox"
+	"syncworker/internal/witness"
 )
 
 func (a *app) runCmd() *cobra.Command {
@@ -107,10 +108,12 @@ func (a *app) work(ctx context.Context, c config.Config, log zerolog.Logger) err
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	host, _ := os.Hostname()
+	memory := witness.New(js, c.NATS.Stream, c.NATS.Consumer, c.NATS.Replicas, log)
 	worker := dispatch.New(store, accounts, dispatch.Config{
 		Name:  fmt.Sprintf("%s/%d", host, os.Getpid()),
 		Lease: c.Dispatch.Lease, Drain: c.Dispatch.DrainTimeout, Poll: time.Second,
 		Circuit: dispatch.Circuit{Probe: 5 * time.Second, MaxProbe: time.Minute},
+		Witness: memory,
 	}, log, dispatch.NewMetrics(registry), a.now, rand.Float64)
 	events := consumer.New(js, store, worker.Enqueue, c.Accounts, streamConfig(c.NATS), log, consumer.NewMetrics(registry))
 
@@ -120,6 +123,7 @@ func (a *app) work(ctx context.Context, c config.Config, log zerolog.Logger) err
 	defer stopWorking()
 	group, consuming := errgroup.WithContext(ctx)
 	group.Go(func() error { return worker.Run(working) })
+	group.Go(func() error { memory.Run(working); return nil })
 	group.Go(func() error { defer stopWorking(); return events.Run(consuming) })
 	group.Go(func() error { keepHouse(consuming, store, c.Database.Retention, log); return nil })
 	group.Go(func() error { return a.serve(consuming, c, store, conn, worker, registry, log) })

@@ -37,6 +37,10 @@ type committer struct {
 	ctx     context.Context
 	abandon context.CancelFunc
 	number  int64
+	// vouch looks whether a server that was started anew has all that was
+	// committed; saw is told how much that is.
+	vouch func(context.Context) error
+	saw   func(number int64)
 
 	mu       sync.Mutex
 	queue    []*entry
@@ -48,10 +52,12 @@ type committer struct {
 	unrecorded []*outbox.Settle
 }
 
-func newCommitter(store *outbox.Store, token outbox.Token, log zerolog.Logger) *committer {
+func newCommitter(w *Worker, token outbox.Token, log zerolog.Logger) *committer {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &committer{
-		store: store, token: token, log: log, ctx: ctx, abandon: cancel,
+		store: w.store, token: token, log: log, ctx: ctx, abandon: cancel,
+		vouch:  func(ctx context.Context) error { return w.vouch(ctx, token, false) },
+		saw:    func(number int64) { w.saw(token, func(m *outbox.Mark) { m.Commits = number }) },
 		signal: make(chan struct{}, 1), lost: make(chan error, 1),
 	}
 }
@@ -191,9 +197,15 @@ func (c *committer) tryUntilAnswered(batch []*entry) ([]int64, error) {
 	}
 	for try := 0; ; try++ {
 		gone, err := c.store.Commit(c.ctx, c.token, commit)
+		if errors.Is(err, outbox.ErrServerChanged) {
+			if err = c.vouch(c.ctx); err == nil {
+				continue
+			}
+		}
 		switch {
 		case err == nil:
 			c.number++
+			c.saw(c.number)
 			return gone, nil
 		case errors.Is(err, outbox.ErrLeaseLost) || errors.Is(err, outbox.ErrUnwritable):
 			return nil, err

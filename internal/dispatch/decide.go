@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"fmt"
 	"time"
 
 	"syncworker/internal/event"
@@ -224,7 +223,7 @@ func (s Situation) freshKey(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 	if d.VendorKey == "" {
 		return s.again(d, ProvenGone, 0)
 	}
-	d.VendorKey = NextKey(w)
+	d.VendorKey = vendors.FurtherKey(w.Event.UUID, w.ID, w.Calls)
 	return s.again(d, KeySpent, 0)
 }
 
@@ -304,11 +303,4 @@ func (s Situation) delivered(d outbox.Delivery, receipt vendors.Receipt) outbox.
 		d.VendorRef = receipt.Ref
 	}
 	return d
-}
-
-// NextKey returns the vendor key that follows one which the vendor has used up:
-// the event's own uuid, the delivery and the number of its last call. No other
-// event's uuid looks like that by accident.
-func NextKey(w *outbox.Work) string {
-	return fmt.Sprintf("%s~%d.%d", w.Event.UUID, w.ID, w.Calls)
 }

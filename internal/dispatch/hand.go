@@ -76,7 +76,7 @@ func newHand(w *Worker, token outbox.Token, low int64, leaseUntil time.Time) *ha
 		wake: make(chan struct{}, 1), room: make(chan struct{}), lost: make(chan error, 1), joined: w.now(),
 	}
 	h.calls, h.cut = context.WithCancel(context.Background())
-	h.commit = newCommitter(w.store, token, h.log)
+	h.commit = newCommitter(w, token, h.log)
 	for _, a := range w.accounts {
 		acc := &account{Account: a, ops: a.operations(), gate: newGate(a.Limits)}
 		acc.finder, _ = a.Vendor.(vendors.Finder)
@@ -113,7 +113,7 @@ func (h *hand) run(ctx context.Context) error {
 	for _, a := range h.accounts {
 		a.timer.Stop()
 	}
-	return errors.Join(err, h.end(ctx, max(deadline.Sub(h.now()), time.Second)))
+	return errors.Join(err, h.end(ctx, max(deadline.Sub(h.now()), time.Second), err))
 }
 
 // drain lets nothing new begin and waits for what is under way. A call whose
@@ -144,12 +144,16 @@ func (h *hand) drain() {
 }
 
 // end gives the token back, so that others take over at once, and writes down as
-// late what could not be recorded under it.
-func (h *hand) end(ctx context.Context, within time.Duration) error {
+// late what could not be recorded under it. A database that has gone back in time
+// may not even know the deliveries that it was about.
+func (h *hand) end(ctx context.Context, within time.Duration, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	if err := h.store.End(ctx, h.token); err != nil {
 		return fmt.Errorf("giving the token back: %w", err)
+	}
+	if errors.Is(why, outbox.ErrWentBack) {
+		return nil
 	}
 	for _, s := range h.commit.unrecorded {
 		resolved, err := h.store.Late(ctx, h.token, s)

@@ -49,6 +49,12 @@ func (h *hand) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !renewed.Vouched {
+		if err := h.vouch(ctx, h.token, false); err != nil {
+			return err
+		}
+	}
+	h.saw(h.token, func(m *outbox.Mark) { m.Decisions = renewed.Decisions })
 	gates, err := h.store.Gates(ctx)
 	if err != nil {
 		return err

@@ -29,6 +29,18 @@ type Config struct {
 	Drain   time.Duration // how long calls under way may take once it is told to stop
 	Circuit Circuit
 	Poll    time.Duration // how often it looks for lanes that are due
+	Witness Witness       // nil: a database that goes back in time isn't noticed by a new worker
+}
+
+// Witness remembers outside of the database how far each token has come in it.
+// Package witness has it.
+type Witness interface {
+	// Begin notes that a token exists; fresh is false where it did before.
+	Begin(ctx context.Context, token outbox.Token) (fresh bool, err error)
+	// Known returns the marks of all tokens.
+	Known(ctx context.Context) (map[outbox.Token]outbox.Mark, error)
+	// Saw takes note of a mark without waiting.
+	Saw(token outbox.Token, mark outbox.Mark)
 }
 
 // Worker consumes lanes: it calls the vendors and writes down what they answer.
@@ -44,7 +56,8 @@ type Worker struct {
 
 	mu      sync.Mutex
 	hand    *hand
-	changed chan struct{} // closed when hand changes
+	changed chan struct{}                // closed when hand changes
+	marks   map[outbox.Token]outbox.Mark // of this process's tokens
 }
 
 // New returns a worker. now has to carry a monotonic reading, as time.Now does.
@@ -53,7 +66,7 @@ func New(store *outbox.Store, accounts []Account, config Config, log zerolog.Log
 ) *Worker {
 	return &Worker{
 		store: store, accounts: accounts, config: config, log: log, metrics: metrics,
-		now: now, jitter: jitter, changed: make(chan struct{}),
+		now: now, jitter: jitter, changed: make(chan struct{}), marks: map[outbox.Token]outbox.Mark{},
 	}
 }
 
@@ -63,8 +76,11 @@ func New(store *outbox.Store, accounts []Account, config Config, log zerolog.Log
 func (w *Worker) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		h, err := w.begin(ctx)
+		if errors.Is(err, outbox.ErrWentBack) {
+			continue // what it may have lost is unknown now
+		}
 		if err != nil {
-			w.log.Warn().Err(err).Msg("the database doesn't answer; trying again")
+			w.log.Warn().Err(err).Msg("can't begin yet; trying again")
 			select {
 			case <-ctx.Done():
 			case <-time.After(w.config.Poll):
@@ -91,11 +107,70 @@ func (w *Worker) begin(ctx context.Context) (*hand, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := w.vouch(ctx, token, true); err != nil {
+		return nil, err
+	}
 	h := newHand(w, token, low, asked.Add(w.config.Lease))
 	if err := h.renew(ctx); err != nil {
 		return nil, err
 	}
 	return h, nil
+}
+
+// vouch makes sure that the database that answers has all that any worker is
+// known to have committed. Else it returns ErrWentBack: all tokens have ended, and
+// what is live is unknown.
+func (w *Worker) vouch(ctx context.Context, token outbox.Token, first bool) error {
+	known := map[outbox.Token]outbox.Mark{}
+	if w.config.Witness != nil {
+		fresh := true
+		var err error
+		if first {
+			if fresh, err = w.config.Witness.Begin(ctx, token); err != nil {
+				return err
+			}
+		}
+		if known, err = w.config.Witness.Known(ctx); err != nil {
+			return err
+		}
+		if !fresh {
+			mark := known[token]
+			mark.Commits = max(mark.Commits, 1) // another worker's: it isn't there any more
+			known[token] = mark
+		}
+	}
+	w.mu.Lock()
+	for own, mark := range w.marks {
+		known[own] = outbox.Mark{
+			Commits: max(mark.Commits, known[own].Commits), Decisions: max(mark.Decisions, known[own].Decisions),
+		}
+	}
+	w.mu.Unlock()
+	loss, err := w.store.FindLoss(ctx, known)
+	if err != nil {
+		return err
+	}
+	if loss.Any() {
+		w.log.Error().Int("workers", loss.Workers).Bool("decisions", loss.Decisions).Int("unknown", loss.Deliveries).
+			Int("held", loss.Held).Msg("the database has gone back in time: what it says is still to be sent is unknown until read at the vendor")
+		return outbox.ErrWentBack
+	}
+	if first {
+		return nil // the token was made by this server
+	}
+	return w.store.Vouch(ctx, token)
+}
+
+// saw remembers how far a token has come.
+func (w *Worker) saw(token outbox.Token, change func(*outbox.Mark)) {
+	w.mu.Lock()
+	mark := w.marks[token]
+	change(&mark)
+	w.marks[token] = mark
+	w.mu.Unlock()
+	if w.config.Witness != nil {
+		w.config.Witness.Saw(token, mark)
+	}
 }
 
 func (w *Worker) setHand(h *hand) {

@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"internal/vendors/...":      {"internal/event", "internal/vendors"},
 	"internal/consumer":         {"internal/event", "internal/outbox", "migrations"},
 	"internal/dispatch":         {"internal/event", "internal/outbox", "internal/vendors", "migrations"},
+	"internal/witness":          {"internal/event", "internal/outbox", "migrations"},
 	"internal/reconcile":        {"internal/event", "internal/outbox", "internal/vendors", "migrations"},
 	"internal/console":          {"internal/event", "internal/outbox", "internal/vendors", "internal/reconcile", "migrations"},
 }

@@ -182,6 +182,9 @@ type Token int64
 // ErrLeaseLost is returned where another worker has taken over what this one held.
 var ErrLeaseLost = errors.New("the worker's lease was taken over")
 
+// ErrWentBack is an ErrLeaseLost: the database lacks what this token had written.
+var ErrWentBack = fmt.Errorf("the database has gone back in time: %w", ErrLeaseLost)
+
 // ErrUnwritable is in the error of a Commit that can't succeed as it is: the
 // database answers, and some value isn't one that it can have.
 var ErrUnwritable = errors.New("a value can't be written")

@@ -33,8 +33,8 @@ func (s *Store) Position(ctx context.Context, stream, consumer string) (p Positi
 }
 
 // ErrServerChanged means that another database server answers than the one that
-// was asked before.
-var ErrServerChanged = errors.New("another database server answers")
+// was asked before: it was started anew, or it is another one, and may lack commits.
+var ErrServerChanged = errors.New("the database server was started anew or is another one")
 
 // SavePosition stores a position. Within one stream it never goes back. It
 // returns ErrServerChanged where the position's server isn't the one that answers.

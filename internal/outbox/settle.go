@@ -76,9 +76,11 @@ type Commit struct {
 }
 
 // Commit writes all of it or nothing. It returns ErrLeaseLost where some row
-// isn't the worker's any more, and ErrUnwritable where a value can't be written
-// however often it is tried. IDs in gone are of deliveries that a person has
-// cancelled meanwhile: they were left alone, and the rest was written.
+// isn't the worker's any more, ErrWentBack where the database lacks what this
+// token has written before, ErrServerChanged where it may lack some, and
+// ErrUnwritable where a value can't be written however often it is tried. IDs in
+// gone are of deliveries that a person has cancelled meanwhile: they were left
+// alone, and the rest was written.
 func (s *Store) Commit(ctx context.Context, token Token, c Commit) (gone []int64, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		gone, err = commit(ctx, tx, token, c)
@@ -126,7 +128,7 @@ func commit(ctx context.Context, tx pgx.Tx, token Token, c Commit) (gone []int64
 func unwritable(ctx context.Context, tx pgx.Tx, err error) bool {
 	var pg *pgconn.PgError
 	switch {
-	case err == nil, errors.Is(err, ErrLeaseLost):
+	case err == nil, errors.Is(err, ErrLeaseLost), errors.Is(err, ErrServerChanged):
 		return false
 	case errors.As(err, &pg):
 		return strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23")
@@ -138,17 +140,33 @@ func unwritable(ctx context.Context, tx pgx.Tx, err error) bool {
 // worker's row, so that a recovery of this worker is either done, and nothing is
 // written, or comes after.
 func countCommit(ctx context.Context, tx pgx.Tx, token Token, number int64) (before bool, err error) {
-	const sql = `UPDATE outbox.workers SET commits = $2 WHERE token = $1 AND ended_at IS NULL AND commits = $2 - 1`
+	const sql = `
+		UPDATE outbox.workers SET commits = $2
+		WHERE token = $1 AND ended_at IS NULL AND commits = $2 - 1 AND server_started = pg_postmaster_start_time()`
 	tag, err := tx.Exec(ctx, sql, token, number)
 	if err != nil || tag.RowsAffected() == 1 {
 		return false, err
 	}
+	const look = `SELECT commits, ended_at IS NOT NULL, server_started = pg_postmaster_start_time()
+		FROM outbox.workers WHERE token = $1`
 	var commits int64
-	err = tx.QueryRow(ctx, `SELECT commits FROM outbox.workers WHERE token = $1 AND ended_at IS NULL`, token).Scan(&commits)
-	if err == pgx.ErrNoRows || err == nil && commits != number {
+	var ended, same bool
+	err = tx.QueryRow(ctx, look, token).Scan(&commits, &ended, &same)
+	switch {
+	case err == pgx.ErrNoRows:
+		return false, ErrWentBack
+	case err != nil:
+		return false, err
+	case ended:
+		return false, ErrLeaseLost
+	case commits < number-1:
+		return false, ErrWentBack
+	case !same:
+		return false, ErrServerChanged
+	case commits != number:
 		return false, ErrLeaseLost
 	}
-	return true, err
+	return true, nil
 }
 
 // readBack answers for a commit that was written before as it was answered then.

@@ -30,7 +30,11 @@ type Peers struct {
 // Renewed is what a worker learns when it renews its lease.
 type Renewed struct {
 	Peers
-	Low int64 // where recovery would begin to look
+	Low       int64 // where recovery would begin to look
+	Decisions int64 // the last entry of outbox.audit
+	// Vouched: the server that answers is the one that is known to have all that
+	// this token has committed.
+	Vouched bool
 }
 
 // Renew extends the worker's lease and tells how many workers share the limits.
@@ -44,14 +48,15 @@ func (s *Store) Renew(ctx context.Context, token Token, lease time.Duration, kno
 			UPDATE outbox.workers SET lease_until = now() + $2,
 				low_delivery = CASE WHEN low_delivery = $3 THEN $4 ELSE low_delivery END
 			WHERE token = $1 AND ended_at IS NULL
-			RETURNING low_delivery)
-		SELECT coalesce((SELECT low_delivery FROM renewed), -1),
+			RETURNING low_delivery, server_started = pg_postmaster_start_time() AS vouched)
+		SELECT coalesce((SELECT low_delivery FROM renewed), -1), coalesce((SELECT vouched FROM renewed), false),
+		       (SELECT coalesce(max(id), 0) FROM outbox.audit),
 		       count(*) FILTER (WHERE w.token <> $1),
 		       count(*) FILTER (WHERE w.token < $1)
 		FROM outbox.workers w WHERE w.ended_at IS NULL AND w.lease_until > now()`
 	var r Renewed
 	var others int
-	if err := s.pool.QueryRow(ctx, sql, token, lease, known, low).Scan(&r.Low, &others, &r.Rank); err != nil {
+	if err := s.pool.QueryRow(ctx, sql, token, lease, known, low).Scan(&r.Low, &r.Vouched, &r.Decisions, &others, &r.Rank); err != nil {
 		return Renewed{}, fmt.Errorf("renewing the worker's lease: %w", err)
 	}
 	if r.Low < 0 {
@@ -62,13 +67,22 @@ func (s *Store) Renew(ctx context.Context, token Token, lease time.Duration, kno
 }
 
 // holds reports whether a token may still take anything. Until the transaction is
-// over, a recovery of this worker waits; its own commits don't.
-func holds(ctx context.Context, tx pgx.Tx, token Token) (bool, error) {
-	tag, err := tx.Exec(ctx, `SELECT FROM outbox.workers WHERE token = $1 AND ended_at IS NULL FOR KEY SHARE`, token)
-	if err != nil {
+// over, a recovery of this worker waits; its own commits don't. It returns
+// ErrServerChanged where nobody has vouched for the server yet.
+func holds(ctx context.Context, tx pgx.Tx, token Token) (alive bool, err error) {
+	const sql = `SELECT ended_at IS NULL, server_started = pg_postmaster_start_time()
+		FROM outbox.workers WHERE token = $1 FOR KEY SHARE`
+	var same bool
+	err = tx.QueryRow(ctx, sql, token).Scan(&alive, &same)
+	switch {
+	case err == pgx.ErrNoRows:
+		return false, nil
+	case err != nil:
 		return false, fmt.Errorf("looking at the worker's token: %w", err)
+	case alive && !same:
+		return false, ErrServerChanged
 	}
-	return tag.RowsAffected() == 1, nil
+	return alive, nil
 }
 
 // End gives up the token: whatever the worker still holds is recovered at once.

@@ -85,10 +85,12 @@ func traced(key, remark string) string {
 	return strings.TrimSpace("[uuid:" + key + "] " + remark)
 }
 
-// traces says whether a remark read back carries the uuid.
-func traces(key, remark string) bool {
-	mark := traced(key, "")
-	return remark == mark || strings.HasPrefix(remark, mark+" ")
+// traces says whether a remark read back carries the uuid, or a further key that
+// was made of it.
+func traces(uuid, remark string) bool {
+	rest, marked := strings.CutPrefix(remark, "[uuid:")
+	rest, found := vendors.CutKey(rest, uuid)
+	return marked && found && (rest == "]" || strings.HasPrefix(rest, "] "))
 }
 
 // quote is a JSON string, with <, > and & as they are.

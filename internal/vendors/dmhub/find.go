@@ -85,7 +85,7 @@ func (a *Account) findPoints(ctx context.Context, call vendors.Call, now time.Ti
 			}
 			seen[id] = true
 			fresh++
-			if traces(call.Key, row.Remark) || text(row.ExternalID) == call.Key {
+			if row.carries(call.Event.UUID) {
 				ours = append(ours, row)
 			}
 		}
@@ -95,6 +95,16 @@ func (a *Account) findPoints(ctx context.Context, call vendors.Call, now time.Ti
 	}
 	r := unsent("", fmt.Sprintf("the member has more than %d pages of point details", maxPages))
 	return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
+}
+
+// carries says whether a row carries the event's uuid, or a further key that was
+// made of it: a worker may have used one of which a database that was put back to
+// an older state knows nothing.
+func (r pointRow) carries(uuid string) bool {
+	if rest, found := vendors.CutKey(text(r.ExternalID), uuid); found && rest == "" {
+		return true
+	}
+	return traces(uuid, r.Remark)
 }
 
 func (a *Account) pointPage(ctx context.Context, member string, n int) (pointPage, vendors.Result) {

@@ -1,0 +1,96 @@
+package outbox_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"syncworker/internal/event"
+	"syncworker/internal/outbox"
+)
+
+func TestADatabaseThatHasWhatIsKnownOfItLosesNothing(t *testing.T) {
+	s := newShop(t)
+	h := s.enqueues(s.token, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o1"})).Handed[0]
+	require.NoError(t, s.intends(s.token, 1, &h.Work))
+	loss, err := s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Commits: 1}})
+	require.NoError(t, err)
+	require.False(t, loss.Any())
+	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'inflight'`))
+}
+
+func TestWhatIsLiveIsUnknownWhereCommitsAreMissing(t *testing.T) {
+	for name, known := range map[string]func(outbox.Token) map[outbox.Token]outbox.Mark{
+		"of a worker": func(t outbox.Token) map[outbox.Token]outbox.Mark {
+			return map[outbox.Token]outbox.Mark{t: {Commits: 2}}
+		},
+		"with all of its row": func(t outbox.Token) map[outbox.Token]outbox.Mark { return map[outbox.Token]outbox.Mark{t + 70: {}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t)
+			h := s.enqueues(s.token, s.batch([]string{account},
+				line{kind: event.OrderCreated, order: "o1"}, line{kind: event.OrderCreated, order: "o2"})).Handed[0]
+			require.NoError(t, s.intends(s.token, 1, &h.Work))
+			other := s.worker(time.Hour)
+			loss, err := s.FindLoss(t.Context(), known(s.token))
+			require.NoError(t, err)
+			require.Equal(t, outbox.Loss{Workers: 1, Deliveries: 2}, loss)
+			require.Equal(t, 2, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'unknown'
+				AND reason = 'lost_commit' AND ambiguous AND ever_ambiguous AND owner IS NULL AND first_sent_at IS NULL`))
+			require.Equal(t, 2, s.count(`SELECT count(*) FROM outbox.lanes WHERE owner IS NULL AND resting AND next_at <= now()`))
+			for _, token := range []outbox.Token{s.token, other} {
+				_, err = s.Commit(t.Context(), token, outbox.Commit{Number: 3})
+				require.ErrorIs(t, err, outbox.ErrLeaseLost)
+			}
+			// Found once, it isn't found again.
+			loss, err = s.FindLoss(t.Context(), known(s.token))
+			require.NoError(t, err)
+			require.False(t, loss.Any())
+			require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.audit WHERE action = 'doubt' AND actor = 'syncworker'`))
+			// Nothing that was given away in the lost time is given away again.
+			token := s.worker(time.Hour)
+			for lost := range known(s.token) {
+				require.Greater(t, token, lost)
+			}
+			more := s.enqueues(token, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o3"})).Handed[0]
+			require.Greater(t, more.ID, h.ID+1_000_000)
+			require.Greater(t, more.EventID, h.EventID+1_000_000)
+		})
+	}
+}
+
+func TestWhatIsDeadIsHeldWhereDecisionsAreMissing(t *testing.T) {
+	s := newShop(t)
+	h := s.enqueues(s.token, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o1"})).Handed[0]
+	require.NoError(t, s.intends(s.token, 1, &h.Work))
+	c := delivers(2, h)
+	c.Settles[0].State, c.Settles[0].Reason = outbox.Dead, "refused"
+	_, err := s.Commit(t.Context(), s.token, c)
+	require.NoError(t, err)
+	loss, err := s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Commits: 2, Decisions: 7}})
+	require.NoError(t, err)
+	require.Equal(t, outbox.Loss{Decisions: true, Held: 1}, loss)
+	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'held' AND reason = 'lost_commit' AND ever_ambiguous`))
+	loss, err = s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Commits: 2, Decisions: 7}})
+	require.NoError(t, err)
+	require.False(t, loss.Any())
+}
+
+// A server that was started anew may lack commits: nothing is written before
+// somebody has looked.
+func TestNothingIsWrittenToAServerThatNobodyVouchedFor(t *testing.T) {
+	s := newShop(t)
+	h := s.enqueues(s.token, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o1"})).Handed[0]
+	s.exec(`UPDATE outbox.workers SET server_started = 'epoch'`)
+	require.ErrorIs(t, s.intends(s.token, 1, &h.Work), outbox.ErrServerChanged)
+	_, err := s.Claim(t.Context(), s.token, account, 1)
+	require.ErrorIs(t, err, outbox.ErrServerChanged)
+	_, err = s.Enqueue(t.Context(), s.token, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o2"}))
+	require.ErrorIs(t, err, outbox.ErrServerChanged)
+	renewed, err := s.Renew(t.Context(), s.token, time.Hour, 0, 0)
+	require.NoError(t, err)
+	require.False(t, renewed.Vouched)
+	require.NoError(t, s.Vouch(t.Context(), s.token))
+	require.NoError(t, s.intends(s.token, 1, &h.Work))
+}
