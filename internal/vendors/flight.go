@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net"
 	"net/http/httptrace"
+	"os"
 	"sync"
+	"time"
 
 	"syncworker/internal/failpoint"
 )
@@ -18,8 +20,9 @@ var errLanded = errors.New("the call is over")
 type flight struct {
 	maySend func() error
 	stop    context.CancelFunc
-	body    int    // its length in bytes
-	about   string // for failpoints
+	until   time.Time // when the exchange has to be over
+	body    int       // its length in bytes
+	about   string    // for failpoints
 
 	mu      sync.Mutex
 	conn    *gateConn // carries the request, once a byte of it may have left
@@ -56,6 +59,10 @@ func (f *flight) takeOff(c *gateConn) error {
 		return f.refused
 	case f.landed:
 		return errLanded
+	case f.conn == c && time.Now().After(f.until):
+		// MaySend has granted the time of one exchange. A process that froze
+		// between two writes must not finish a request that others have given up.
+		return os.ErrDeadlineExceeded
 	case f.conn == c:
 		return nil
 	}
@@ -117,22 +124,25 @@ func gated(dial func(ctx context.Context, network, addr string) (net.Conn, error
 }
 
 // send writes to the connection. At a failpoint half of the body goes first.
-func (f *flight) send(c net.Conn, p []byte, first bool) (int, error) {
+func (f *flight) send(c *gateConn, p []byte, first bool) (int, error) {
 	if !failpoint.Enabled || !first {
-		return c.Write(p)
+		return c.Conn.Write(p)
 	}
 	cut := len(p) - f.body/2
 	if cut <= 0 {
 		cut = len(p) / 2
 	}
-	n, err := c.Write(p[:cut])
+	n, err := c.Conn.Write(p[:cut])
 	if err == nil {
 		err = failpoint.Hit(failpoint.Sending, f.about)
+	}
+	if err == nil {
+		err = f.takeOff(c)
 	}
 	if err != nil {
 		return n, err
 	}
-	m, err := c.Write(p[cut:])
+	m, err := c.Conn.Write(p[cut:])
 	return n + m, err
 }
 
@@ -154,7 +164,7 @@ func (c *gateConn) Write(p []byte) (int, error) {
 	if err := f.takeOff(c); err != nil {
 		return 0, err
 	}
-	n, err := f.send(c.Conn, p, !moved)
+	n, err := f.send(c, p, !moved)
 	if n == 0 && err != nil && !moved {
 		f.turnBack(c)
 		return n, err

@@ -90,10 +90,11 @@ func parseBaseURL(s string) (*url.URL, error) {
 func (t *Transport) Do(ctx context.Context, req Request) Exchange {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
+	until, _ := ctx.Deadline()
 	start := time.Now()
 	var x Exchange
 	for range 2 {
-		f := &flight{maySend: req.MaySend, body: len(req.Body)}
+		f := &flight{maySend: req.MaySend, until: until, body: len(req.Body)}
 		x = t.try(ctx, req, f)
 		x.Sent = f.land()
 		x.Withheld = f.refused != nil
