@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"syncworker/internal/event"
+	"syncworker/internal/failpoint"
 )
 
 // Acted is what became of a decision about one delivery.
@@ -35,9 +36,14 @@ func (s *Store) Act(ctx context.Context, dec Decision, id int64) (Acted, error) 
 		var acted Acted
 		err := s.inTx(ctx, func(tx pgx.Tx) error {
 			var err error
-			acted, err = act(ctx, tx, &dec, id)
-			return err
+			if acted, err = act(ctx, tx, &dec, id); err != nil {
+				return err
+			}
+			return failpoint.Hit(failpoint.Replaying, string(dec.Action))
 		})
+		if err == nil {
+			err = failpoint.Hit(failpoint.Replayed, string(dec.Action))
+		}
 		switch {
 		case err == nil:
 			return acted, nil

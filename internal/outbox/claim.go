@@ -11,6 +11,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"syncworker/internal/event"
+	"syncworker/internal/failpoint"
 )
 
 // Window is how many deliveries of one lane a worker takes into its hands at once.
@@ -41,6 +42,9 @@ func (s *Store) Claim(ctx context.Context, token Token, account string, limit in
 		loaded, err = loadLanes(ctx, tx, token, sql, token, account, limit)
 		return err
 	})
+	for i := 0; failpoint.Enabled && err == nil && i < len(loaded); i++ {
+		err = failpoint.Each(failpoint.Claimed, loaded[i].Work, func(w *Work) string { return string(w.Type) })
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claiming lanes of %s: %w", account, err)
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"syncworker/internal/failpoint"
 )
 
 // Attempt is one call to a vendor for a delivery, as it is written down. Secrets
@@ -87,10 +89,18 @@ func (s *Store) Commit(ctx context.Context, token Token, c Commit) (gone []int64
 		if unwritable(ctx, tx, err) {
 			return fmt.Errorf("%w: %w", ErrUnwritable, err)
 		}
+		if err == nil {
+			err = failpoint.Each(failpoint.Settling, c.Settles, typeOfSettle)
+		}
 		return err
 	})
+	if err == nil {
+		err = failpoint.Each(failpoint.Recorded, c.Settles, typeOfSettle)
+	}
 	return gone, err
 }
+
+func typeOfSettle(s *Settle) string { return string(s.Type) }
 
 func commit(ctx context.Context, tx pgx.Tx, token Token, c Commit) (gone []int64, err error) {
 	before, err := countCommit(ctx, tx, token, c.Number)
