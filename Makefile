@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help demo test bench build deps lint fmt up
+.PHONY: help demo test chaos bench build deps lint fmt up
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -14,6 +14,9 @@ demo: deps build ## a day's trade of a shop, from JetStream to the vendor, with 
 test: deps ## all tests, against real NATS and Postgres
 	$(GO) test -p 2 $(RACE) -shuffle=on -count=1 ./...
 	$(GO) test $(RACE) -shuffle=on -count=1 -tags failpoints ./internal/failpoint
+
+chaos: deps ## workers under every fault, and a proof that they were right; SEED=7, ARGS="-duration 10m -cluster"
+	$(GO) run ./test/chaos run $(if $(SEED),-seed $(SEED)) $(ARGS)
 
 bench: deps build ## what the worker does a second, beside a bare loop; FULL=1 for longer runs
 	cd bench && $(GO) run . -worker ../bin/syncworker $(if $(FULL),-full)

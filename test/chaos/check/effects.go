@@ -1,0 +1,126 @@
+package check
+
+import "slices"
+
+// once proves that no identity has more than one effect, and that no effect is
+// there that nothing asked for.
+func (c *checker) once() {
+	known := map[target]bool{}
+	for i := range c.Deliveries {
+		d := &c.Deliveries[i]
+		t := c.target(d)
+		known[t] = true
+		c.look(1)
+		if n := len(c.effects[t]); n > 1 {
+			c.find("%d effects: %s", n, c.show(d))
+		}
+	}
+	for t, effects := range c.effects {
+		if !known[t] && operationOf(t.op) {
+			c.find("%d effects that no delivery stands for: %+v, the first by call %d at %s", len(effects), t, effects[0].Call, clock(effects[0].Time))
+		}
+	}
+	for _, v := range c.Violations {
+		switch v.Kind {
+		case "created_twice", "uuid_applied_twice":
+			c.find("the vendor saw %s: %s %s at %s", v.Kind, v.Op, v.Key, clock(v.Time))
+		}
+	}
+}
+
+func operationOf(op string) bool {
+	for _, known := range operations {
+		if known == op {
+			return true
+		}
+	}
+	return false
+}
+
+// truthful proves that states say what is at the vendor.
+func (c *checker) truthful() {
+	for i := range c.Deliveries {
+		d := &c.Deliveries[i]
+		n := len(c.effects[c.target(d)])
+		c.look(1)
+		switch d.State {
+		case "delivered":
+			if n == 0 {
+				c.find("delivered without an effect: %s", c.show(d))
+			}
+		case "dead":
+			if n > 0 {
+				c.find("dead, but it has an effect: %s", c.show(d))
+			}
+			if d.Ambiguous {
+				c.find("dead, and unclear: %s", c.show(d))
+			}
+		case "cancelled":
+			// Cancelling what was unclear says nothing about the vendor.
+			if n > 0 && !d.EverAmbiguous && !c.restoredCalls(d) {
+				c.find("cancelled and never unclear, but it has an effect: %s", c.show(d))
+			}
+		case "waiting", "pending", "held":
+			if n > 0 && !d.EverAmbiguous && !c.restoredCalls(d) {
+				c.find("not sent and never unclear, but it has an effect: %s", c.show(d))
+			}
+		}
+	}
+}
+
+// restoredCalls reports whether a call of a delivery was made while the database
+// lost what it knew.
+func (c *checker) restoredCalls(d *Delivery) bool {
+	return slices.ContainsFunc(c.calls[c.target(d)], func(call Call) bool { return c.restored(call.Time) })
+}
+
+// made counts the calls for a target. One that the gateway turned away for its
+// token is repeated with a new one under the same intent.
+func (c *checker) made(t target) (n int) {
+	for _, call := range c.calls[t] {
+		if call.Account != "" && call.Fault != "token_expired" {
+			n++
+		}
+	}
+	return n
+}
+
+// fenced proves that every call was intended in the database before it was made,
+// and that nobody wrote after its worker had ended.
+func (c *checker) fenced() {
+	ended := map[int64]Worker{}
+	for _, w := range c.Workers {
+		ended[w.Token] = w
+	}
+	for i := range c.Deliveries {
+		d := &c.Deliveries[i]
+		t := c.target(d)
+		if d.Account != c.Run.Account {
+			continue
+		}
+		made := c.made(t)
+		c.look(made)
+		if made > d.Calls && !c.restoredCalls(d) {
+			c.find("%d calls reached the vendor, and %d were intended: %s", made, d.Calls, c.show(d))
+		}
+		seen := map[int]bool{}
+		for _, a := range c.attempts[d.ID] {
+			if a.Number > d.Calls {
+				c.find("attempt %d was recorded, and %d were intended: %s", a.Number, d.Calls, c.show(d))
+			}
+			if !a.Late && seen[a.Number] {
+				c.find("attempt %d was recorded twice: %s", a.Number, c.show(d))
+			}
+			seen[a.Number] = seen[a.Number] || !a.Late
+			w := ended[a.Worker]
+			if !a.Late && w.EndedAt != nil && a.RecordedAt.After(w.EndedAt.Add(recordMargin)) {
+				c.find("worker %d ended at %s and wrote at %s: %s", a.Worker, clock(*w.EndedAt), clock(a.RecordedAt), c.show(d))
+			}
+		}
+	}
+	for _, call := range c.Calls {
+		if t := c.targetOf(call.Op, call.Key, call.UUID, call.Request); operationOf(call.Op) && call.Account != "" && len(c.ofTarget(t)) == 0 {
+			c.find("call %d at %s is for %+v, of which there is no delivery", call.Seq, clock(call.Time), t)
+		}
+	}
+}

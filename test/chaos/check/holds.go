@@ -1,0 +1,175 @@
+package check
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// holds proves that a person is asked only where nothing else can help, and that
+// nothing is given up that the vendor would have taken.
+func (c *checker) holds() {
+	lost := 0 // holds that a lost worker or a broken link explains, not the ledger
+	for i := range c.Deliveries {
+		d := &c.Deliveries[i]
+		switch d.State {
+		case "held":
+			c.look(1)
+			why, byLoss := c.mayBeHeld(d)
+			if !why {
+				c.find("held, and nothing explains it: %s", c.show(d))
+			}
+			if byLoss {
+				lost++
+			}
+		case "dead":
+			c.look(1)
+			if !c.mayBeDead(d) {
+				c.find("dead, and the vendor would have taken it: %s", c.show(d))
+			}
+		}
+	}
+	if budget := c.lossBudget(); lost > budget {
+		c.find("%d holds by lost calls, where faults explain %d at most", lost, budget)
+	}
+}
+
+// lossBudget is how many calls the harness can have cut off.
+func (c *checker) lossBudget() int {
+	n := 0
+	for _, f := range c.Faults {
+		if slices.Contains(cutting, f.Kind) {
+			n++
+		}
+	}
+	return n * c.Run.Slots
+}
+
+// cutting are the faults that cut off calls, or what is known of them.
+var cutting = []string{"worker_kill", "worker_stop", "worker_term", "link_toxic", "link_cut", "postgres_kill", "postgres_restore", "disk_full"}
+
+func refundLike(d *Delivery) bool {
+	return d.Type == "order.refunded" || d.Type == "order.refund_deleted"
+}
+
+// mayBeHeld says whether something explains a hold. byLoss: what explains it is
+// not in the ledger.
+func (c *checker) mayBeHeld(d *Delivery) (explained, byLoss bool) {
+	switch d.Reason {
+	case "unclear", "refused_after_unclear":
+		if !refundLike(d) {
+			return c.overtakenByDelete(d), false
+		}
+		if c.faulty(d) {
+			return true, false
+		}
+		return c.cutOff(d), true
+	case "superseded":
+		return d.Type == "order.updated" && slices.ContainsFunc(c.lanes[d.Lane], func(o *Delivery) bool {
+			return o.Type == d.Type && o.State == "delivered" && d.EventTime.Before(o.EventTime)
+		}), false
+	case "several_refunds":
+		return d.Type == "order.refund_deleted" && c.severalRefunds(d), false
+	case "member_not_found":
+		return !c.memberKnown(d), false
+	case "predecessor_cancelled":
+		return slices.ContainsFunc(c.lanes[d.Lane], func(o *Delivery) bool { return o.State == "cancelled" }), false
+	case "mismatch":
+		return c.overtakenByDelete(d), false
+	}
+	return false, false
+}
+
+// faulty reports whether the vendor left a call of the delivery unanswered, or
+// answered it with nonsense.
+func (c *checker) faulty(d *Delivery) bool {
+	return slices.ContainsFunc(c.calls[c.target(d)], func(call Call) bool {
+		return call.Fault != "" && !strings.HasPrefix(call.Fault, "throttle") && call.Fault != "token_expired" || !call.Done
+	})
+}
+
+// cutOff reports whether an intent of the delivery was left without an answer by
+// a fault of the harness: a worker that died or stood still, a link that broke.
+func (c *checker) cutOff(d *Delivery) bool {
+	answered := map[int]bool{}
+	for _, a := range c.attempts[d.ID] {
+		answered[a.Number] = true
+		if a.Class == "ambiguous" && len(c.during(a.StartedAt.Add(-slack), a.StartedAt.Add(c.Run.Timeout+slack), cutting...)) > 0 {
+			return true
+		}
+	}
+	if len(answered) >= d.Calls || d.FirstSentAt == nil {
+		return c.restoredCalls(d)
+	}
+	return len(c.during(d.FirstSentAt.Add(-slack), d.FirstSentAt.Add(c.Run.Lease+slack), cutting...)) > 0 || c.restoredCalls(d)
+}
+
+const slack = time.Second
+
+// severalRefunds reports whether the vendor's call to take back a refund could
+// have met another: the order has several, or its only one isn't settled.
+func (c *checker) severalRefunds(d *Delivery) bool {
+	n := 0
+	for _, o := range c.lanes[d.Lane] {
+		if o.Type == "order.refunded" {
+			n++
+			if o.State != "delivered" || c.touched(o) {
+				return true
+			}
+		}
+	}
+	return n > 1
+}
+
+// memberKnown reports whether the vendor has the member of an order's create.
+func (c *checker) memberKnown(d *Delivery) bool {
+	for _, o := range c.lanes[d.Lane] {
+		e := c.events[o.EventID]
+		if e == nil || e.Member == "" {
+			continue
+		}
+		mobile, isMobile := strings.CutPrefix(e.Member, "mobile:")
+		return !isMobile || slices.Contains(c.Run.Mobiles, mobile)
+	}
+	return false
+}
+
+// overtakenByDelete reports whether the order was deleted at the vendor before
+// this delivery came to be called.
+func (c *checker) overtakenByDelete(d *Delivery) bool {
+	deleted := c.effects[target{"deal.delete", c.target(d).order, ""}]
+	calls := c.calls[c.target(d)]
+	return len(deleted) > 0 && (len(calls) == 0 || calls[0].Time.After(deleted[0].Time)) &&
+		d.ReceivedAt.After(deleted[0].Time.Add(-recordMargin))
+}
+
+// mayBeDead reports whether the vendor has refused a delivery for good, or a
+// person has said that it isn't to be sent.
+func (c *checker) mayBeDead(d *Delivery) bool {
+	if d.Reason == "not_applied_by_person" {
+		return c.touched(d, "not-applied")
+	}
+	if d.Reason != "refused" {
+		return false
+	}
+	refused := slices.ContainsFunc(c.calls[c.target(d)], func(call Call) bool { return call.Code != "" && !call.Applied })
+	switch {
+	case !refused:
+		return false
+	case d.Type == "point.decremented":
+		return !c.hasPoints(d)
+	}
+	return c.overtakenByDelete(d)
+}
+
+// hasPoints reports whether a member has what a decrement asks for, in the end:
+// trade takes no more than was there at the start, whatever comes first.
+func (c *checker) hasPoints(d *Delivery) bool {
+	e := c.events[d.EventID]
+	for _, m := range c.Members {
+		if slices.ContainsFunc(c.calls[c.target(d)], func(call Call) bool { return call.Member == m.ID }) {
+			return !e.DecrToZero && m.Points >= e.Points || e.DecrToZero && m.Points > 0
+		}
+	}
+	return false
+}
