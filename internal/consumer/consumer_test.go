@@ -189,6 +189,13 @@ func TestWhoStopsGivesBackWhatItHadReadAhead(t *testing.T) {
 }
 
 func TestAStreamThatLostItsTailIsConsumedToTheEnd(t *testing.T) {
+	for name, deleted := range map[string]bool{"with its consumer": false, "whose consumer is deleted too": true} {
+		t.Run(name, func(t *testing.T) { losesItsTail(t, deleted) })
+	}
+}
+
+func losesItsTail(t *testing.T, deleted bool) {
+	t.Helper()
 	s := newSide(t)
 	s.ensure(t)
 	stop := s.start(t)
@@ -214,9 +221,13 @@ func TestAStreamThatLostItsTailIsConsumedToTheEnd(t *testing.T) {
 	require.NoError(t, os.CopyFS(s.dir, os.DirFS(behind)))
 	require.NoError(t, s.nats.Restart())
 	s.reachable(t)
+	s.publish(t, 80, 120) // whose sequences are 51 to 90
+	if deleted {
+		require.NoError(t, s.js.DeleteConsumer(t.Context(), s.config.Stream, s.config.Durable))
+	}
 	s.start(t)
-	s.publish(t, 80, 120) // whose sequences begin with 51
 	s.consumed(t, 120)
+	require.Zero(t, s.count(t, `SELECT count(*) FROM outbox.deliveries WHERE state <> 'pending'`), "none was lost by the database")
 	require.Zero(t, s.count(t, `SELECT count(*) FROM outbox.conflicts`))
 }
 

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,9 +28,9 @@ func (c *Consumer) catchUp(ctx context.Context, stream jetstream.Stream, cons je
 	if err != nil {
 		return err
 	}
-	from := stored.Floor
-	if !sameStream(stored.CreatedAt, created) {
-		from = 0
+	from, err := c.knownUpTo(ctx, stream, stored)
+	if err != nil {
+		return err
 	}
 	acked := info.AckFloor.Stream
 	if acked > from {
@@ -42,7 +43,53 @@ func (c *Consumer) catchUp(ctx context.Context, stream jetstream.Stream, cons je
 				Msg("the database had lost events that were acknowledged; they are unknown until read at the vendor")
 		}
 	}
-	return c.storePosition(ctx, outbox.Position{Floor: acked, CreatedAt: created, Server: server})
+	return c.storePosition(ctx, stream, outbox.Position{Floor: acked, CreatedAt: created, Server: server})
+}
+
+// knownUpTo returns the sequence up to which the stream is what it was when the
+// position was stored: 0 where it was made anew, or where it has lost its tail and
+// given the sequences to other messages.
+func (c *Consumer) knownUpTo(ctx context.Context, stream jetstream.Stream, p outbox.Position) (uint64, error) {
+	if !sameMoment(p.CreatedAt, stream.CachedInfo().Created) {
+		return 0, nil
+	}
+	at, err := storedAt(ctx, stream, p.Floor)
+	if err != nil {
+		return 0, err
+	}
+	if p.FloorTime.IsZero() || !at.IsZero() && sameMoment(at, p.FloorTime) {
+		return p.Floor, nil
+	}
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("looking at the stream: %w", err)
+	}
+	if at.IsZero() && p.Floor < info.State.FirstSeq {
+		return p.Floor, nil // it has left the stream by its age
+	}
+	c.log.Warn().Uint64("sequence", p.Floor).Uint64("last", info.State.LastSeq).
+		Msg("the stream has lost messages that were acknowledged, and gives their sequences to others; reading it again")
+	return 0, nil
+}
+
+// storedAt returns when the stream stored a message, zero where it isn't there.
+func storedAt(ctx context.Context, stream jetstream.Stream, sequence uint64) (time.Time, error) {
+	if sequence == 0 {
+		return time.Time{}, nil
+	}
+	m, err := stream.GetMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("looking at message %d of the stream: %w", sequence, err)
+	}
+	return m.Time, nil
+}
+
+// sameMoment compares as exactly as the database keeps times.
+func sameMoment(a, b time.Time) bool {
+	return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond))
 }
 
 // readAgain enqueues a part of the stream once more, and returns how many events
@@ -117,13 +164,16 @@ func (c *Consumer) savePosition(ctx context.Context, stream jetstream.Stream, co
 		return c.catchUp(ctx, stream, cons)
 	}
 	p := outbox.Position{Floor: info.AckFloor.Stream, CreatedAt: stream.CachedInfo().Created, Server: server}
-	if p == c.saved {
+	if p.FloorTime = c.saved.FloorTime; p == c.saved {
 		return nil
 	}
-	return c.storePosition(ctx, p)
+	return c.storePosition(ctx, stream, p)
 }
 
-func (c *Consumer) storePosition(ctx context.Context, p outbox.Position) error {
+func (c *Consumer) storePosition(ctx context.Context, stream jetstream.Stream, p outbox.Position) (err error) {
+	if p.FloorTime, err = storedAt(ctx, stream, p.Floor); err != nil {
+		return err
+	}
 	if err := c.store.SavePosition(ctx, c.config.Stream, c.config.Durable, p); err != nil {
 		return err
 	}

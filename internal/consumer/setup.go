@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -90,8 +89,12 @@ func (c *Consumer) makeConsumer(ctx context.Context, stream jetstream.Stream) (j
 	if err != nil {
 		return nil, err
 	}
-	if position.Floor > 0 && sameStream(position.CreatedAt, stream.CachedInfo().Created) {
-		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, position.Floor+1
+	known, err := c.knownUpTo(ctx, stream, position)
+	if err != nil {
+		return nil, err
+	}
+	if known > 0 {
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, known+1
 		c.log.Warn().Uint64("from", config.OptStartSeq).Str("consumer", c.config.Durable).
 			Msg("the consumer was deleted; making it anew from where the outbox knows the stream")
 	}
@@ -164,9 +167,4 @@ func consumerDifferences(want, got jetstream.ConsumerConfig) (fatal string, d []
 	note("ack_wait", want.AckWait, got.AckWait)
 	note("max_ack_pending", want.MaxAckPending, got.MaxAckPending)
 	return "", d
-}
-
-// sameStream compares as the database keeps times, in microseconds.
-func sameStream(a, b time.Time) bool {
-	return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond))
 }

@@ -10,6 +10,7 @@ import (
 // Position is how far a stream is known to be committed here.
 type Position struct {
 	Floor     uint64    // each message up to it was acknowledged before this was stored
+	FloorTime time.Time // when the stream stored the message at Floor; zero: it had gone by then
 	CreatedAt time.Time // of the stream: made anew, it counts anew
 	// Server is when the database server was started that had all that was
 	// acknowledged up to Floor.
@@ -21,11 +22,11 @@ type Position struct {
 // failover or a restore may have lost what was committed after Floor was stored.
 func (s *Store) Position(ctx context.Context, stream, consumer string) (p Position, server time.Time, err error) {
 	const sql = `
-		SELECT coalesce(p.floor, 0), coalesce(p.created_at, 'epoch'), coalesce(p.server_started, 'epoch'),
+		SELECT coalesce(p.floor, 0), p.floor_time, coalesce(p.created_at, 'epoch'), coalesce(p.server_started, 'epoch'),
 			pg_postmaster_start_time()
 		FROM (VALUES (1)) one LEFT JOIN outbox.positions p ON p.stream = $1 AND p.consumer = $2`
 	var floor int64
-	if err := s.pool.QueryRow(ctx, sql, stream, consumer).Scan(&floor, &p.CreatedAt, &p.Server, &server); err != nil {
+	if err := s.pool.QueryRow(ctx, sql, stream, consumer).Scan(&floor, (*instant)(&p.FloorTime), &p.CreatedAt, &p.Server, &server); err != nil {
 		return Position{}, time.Time{}, fmt.Errorf("reading the position in the stream: %w", err)
 	}
 	p.Floor = uint64(floor)
@@ -36,17 +37,17 @@ func (s *Store) Position(ctx context.Context, stream, consumer string) (p Positi
 // was asked before: it was started anew, or it is another one, and may lack commits.
 var ErrServerChanged = errors.New("the database server was started anew or is another one")
 
-// SavePosition stores a position. Within one stream it never goes back. It
-// returns ErrServerChanged where the position's server isn't the one that answers.
+// SavePosition stores a position. It may go back: then the stream has lost its
+// tail, or another worker has looked a moment later. It returns ErrServerChanged
+// where the position's server isn't the one that answers.
 func (s *Store) SavePosition(ctx context.Context, stream, consumer string, p Position) error {
 	const sql = `
-		INSERT INTO outbox.positions (stream, consumer, floor, created_at, server_started)
-		SELECT $1, $2, $3, $4, $5 WHERE $5 = pg_postmaster_start_time()
+		INSERT INTO outbox.positions (stream, consumer, floor, floor_time, created_at, server_started)
+		SELECT $1, $2, $3, $4, $5, $6 WHERE $6 = pg_postmaster_start_time()
 		ON CONFLICT (stream, consumer) DO UPDATE SET
-			floor = CASE WHEN positions.created_at = excluded.created_at
-				THEN greatest(positions.floor, excluded.floor) ELSE excluded.floor END,
-			created_at = excluded.created_at, server_started = excluded.server_started, updated_at = now()`
-	tag, err := s.pool.Exec(ctx, sql, stream, consumer, int64(p.Floor), p.CreatedAt, p.Server)
+			floor = excluded.floor, floor_time = excluded.floor_time, created_at = excluded.created_at,
+			server_started = excluded.server_started, updated_at = now()`
+	tag, err := s.pool.Exec(ctx, sql, stream, consumer, int64(p.Floor), orNull(p.FloorTime), p.CreatedAt, p.Server)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrServerChanged
 	}
