@@ -42,7 +42,8 @@ func buildAccounts(c config.Config, store *outbox.Store, now func() time.Time) (
 					MaxAttempts: a.Retry.MaxAttempts, MaxAge: a.Retry.MaxAge,
 				},
 			},
-			Limits: dispatch.Limits{MaxInFlight: a.MaxInFlight, Rate: a.RateLimit},
+			Limits:     dispatch.Limits{MaxInFlight: a.MaxInFlight, Rate: a.RateLimit},
+			OrderReads: a.Semantics.OrderReads,
 		})
 	}
 	return accounts, nil

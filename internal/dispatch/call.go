@@ -28,10 +28,7 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	if !intended && h.isDraining() {
 		return h.giveBack(a, l)
 	}
-	switch step.Action {
-	case LookAtRefund:
-		return h.lookAtRefund(a, l, w)
-	case Find:
+	if step.Action == Find {
 		return h.find(a, l, w)
 	}
 	call, fail := h.prepare(a, l, w)
@@ -60,15 +57,13 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	return h.settlePush(a, l, w, result, "push", w.Calls)
 }
 
-// prepare fills in what the vendor needs and the event lacks. fail is what the
-// push ends in where that can't be done; its class is empty where our own
-// database didn't answer.
-func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, fail *vendors.Result) {
+// callFor returns the call about a delivery with what is known of its member.
+func (h *hand) callFor(a *account, l *lane, w *outbox.Work) vendors.Call {
 	op, _ := a.ops(w.Type)
 	h.mu.Lock()
 	member := knownMember(l, w)
 	h.mu.Unlock()
-	call = vendors.Call{
+	return vendors.Call{
 		Event: w.Event, Member: member, Key: w.VendorKey, FirstSentAt: w.FirstSentAt,
 		MaySend: func() error {
 			if w.Ambiguous && !mayRepeat(op, &w.Delivery, h.now()) {
@@ -77,7 +72,15 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 			return h.maySend(a.Policy.Timeout)
 		},
 	}
-	if !op.NeedsMember || member != "" {
+}
+
+// prepare fills in what the vendor needs and the event lacks. fail is what the
+// push ends in where that can't be done; its class is empty where our own
+// database didn't answer.
+func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, fail *vendors.Result) {
+	op, _ := a.ops(w.Type)
+	call = h.callFor(a, l, w)
+	if !op.NeedsMember || call.Member != "" {
 		return call, nil
 	}
 	named := w.Event.Member
@@ -100,6 +103,9 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 		}
 	}
 	id, r := a.members.FindMember(h.calls, named)
+	h.mu.Lock()
+	a.gate.spend(h.now(), r.Calls)
+	h.mu.Unlock()
 	if id == "" {
 		if r.Class == vendors.Refused {
 			r.Hold = MemberNotFound
@@ -159,7 +165,10 @@ func (h *hand) settlePush(a *account, l *lane, w *outbox.Work, r vendors.Result,
 
 // find reads whether the effect exists.
 func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
-	call, fail := h.prepare(a, l, w)
+	call, fail := h.callFor(a, l, w), (*vendors.Result)(nil)
+	if l.via == a {
+		call, fail = h.prepare(a, l, w)
+	}
 	if fail != nil && fail.Class == "" {
 		return h.postpone(a, l, w)
 	}
@@ -185,9 +194,10 @@ func (h *hand) settle(a *account, l *lane, w *outbox.Work, r vendors.Result, act
 	decide func(Situation, outbox.Delivery) outbox.Delivery,
 ) Step {
 	op, _ := a.ops(w.Type)
+	via := l.via
 	h.mu.Lock()
 	s := Situation{
-		Operation: op, Policy: a.Policy, Outage: h.answered(a, r), Now: h.now(), Jitter: h.jitter(),
+		Operation: op, Policy: a.Policy, Outage: h.answered(via, r), Now: h.now(), Jitter: h.jitter(),
 	}
 	before := w.Delivery
 	if before.State == outbox.Waiting {
@@ -198,10 +208,16 @@ func (h *hand) settle(a *account, l *lane, w *outbox.Work, r vendors.Result, act
 		after.Calls++
 	}
 	attempt := attemptOf(w, r, action, after.Calls)
-	a.gate.used--
+	via.gate.used--
 	e, put, next := h.settled(a, l, w, &outbox.Settle{Delivery: after, WasCalls: was, Attempt: attempt})
 	h.logAttempt(w, r, action, attempt)
-	h.metrics.attempt(a.Name, w.Type, action, r)
+	h.metrics.attempt(via.Name, w.Type, action, r)
+	if action == string(Find) {
+		via.gate.spend(h.now(), r.Calls-1)
+	}
+	if l.via = a; via != a {
+		h.pumpLocked(via)
+	}
 	h.mu.Unlock()
 
 	committed := make(chan struct{})
@@ -247,32 +263,32 @@ func (h *hand) wasSettled(a *account, l *lane, e *entry, put []*outbox.Work, nex
 }
 
 // lookAtRefund reads what has become of the refund that a refund_deleted names.
-func (h *hand) lookAtRefund(a *account, l *lane, w *outbox.Work) Step {
+// It asks our own tables, and so needs nothing of the account's limits.
+func (h *hand) lookAtRefund(a *account, l *lane, w *outbox.Work) {
+	defer h.acts.Done()
 	ctx, cancel := context.WithTimeout(h.calls, a.Policy.Timeout)
 	defer cancel()
 	state, err := h.store.StateOfRefund(ctx, a.Name, w.Event.Tenant, w.Event.OrderNo, w.Event.UUID)
-	if err != nil {
-		h.log.Warn().Err(err).Int64("delivery", w.ID).Msg("looking at the refund that is to be taken back")
-		return h.postpone(a, l, w)
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if l.Refunds == nil {
-		l.Refunds = map[string]outbox.State{}
+	if err != nil {
+		h.log.Warn().Err(err).Int64("delivery", w.ID).Msg("looking at the refund that is to be taken back")
+		h.later(w, time.Second)
+	} else {
+		if l.Refunds == nil {
+			l.Refunds = map[string]outbox.State{}
+		}
+		l.Refunds[w.Event.UUID] = state
 	}
-	l.Refunds[w.Event.UUID] = state
-	h.leave(a, l)
-	return Step{}
+	l.busy = false
+	h.consider(a, l)
 }
 
 // postpone tries again in a moment, since our own database didn't answer.
 func (h *hand) postpone(a *account, l *lane, w *outbox.Work) Step {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w.State == outbox.Waiting {
-		w.State, w.Reason = outbox.Pending, "" // else it would be due at once
-	}
-	w.NextAttemptAt = h.now().Add(time.Second)
+	h.later(w, time.Second)
 	h.leave(a, l)
 	return Step{}
 }
@@ -287,10 +303,10 @@ func (h *hand) giveBack(a *account, l *lane) Step {
 
 // leave gives the slot of an action back. The lock is held.
 func (h *hand) leave(a *account, l *lane) {
-	a.gate.withdraw()
+	l.via.gate.withdraw()
 	l.busy = false
 	h.consider(a, l)
-	h.pumpLocked(a)
+	h.pumpLocked(l.via)
 }
 
 func contains(ids []int64, id int64) bool {

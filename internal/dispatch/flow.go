@@ -9,8 +9,16 @@ import (
 	"syncworker/internal/vendors"
 )
 
-// consider decides what a lane does next: it waits for the gate with an action,
-// or is put down. The lock is held.
+// How a read waits for the account that it goes through, apart from its own: a
+// few in the hand, the others at rest, so that they don't take the room of what
+// could go on.
+const (
+	readsInHand = 256
+	readWait    = 30 * time.Second
+)
+
+// consider decides what a lane does next: it waits for a gate with an action, or
+// is put down. The lock is held.
 func (h *hand) consider(a *account, l *lane) {
 	if h.draining || l.busy || l.queued || h.lanes[l.LaneState.Lane] != l {
 		return
@@ -22,13 +30,55 @@ func (h *hand) consider(a *account, l *lane) {
 		return
 	}
 	step := Plan(&l.Lane, a.ops, a.Policy, h.now())
-	if step.Act == nil {
+	via := h.via(a, step)
+	wait := via.readsIn(h.now())
+	switch {
+	case step.Act == nil:
 		h.putDown(a, l, step.Rest)
-		return
+	case step.Action == LookAtRefund: // that asks no vendor
+		l.busy = true
+		h.acts.Add(1)
+		go h.lookAtRefund(a, l, step.Act)
+	case via != a && wait > 0:
+		h.later(step.Act, wait+time.Duration(h.jitter()*float64(wait)))
+		h.consider(a, l)
+	default:
+		l.queued = true
+		via.ready = append(via.ready, l)
+		h.pumpLocked(via)
 	}
-	l.queued = true
-	a.ready = append(a.ready, l)
-	h.pumpLocked(a)
+}
+
+// via returns the account whose gate an action has to pass.
+func (h *hand) via(a *account, step Step) *account {
+	if step.Act == nil || step.Action != Find {
+		return a
+	}
+	if op, _ := a.ops(step.Act.Type); op.FindElsewhere && h.accounts[a.OrderReads] != nil {
+		return h.accounts[a.OrderReads]
+	}
+	return a
+}
+
+// readsIn returns how long a read for another account rests before it asks for
+// this one; 0 is that it may wait for this gate in the hand.
+func (a *account) readsIn(now time.Time) time.Duration {
+	shared := a.gate.shared
+	switch {
+	case shared.PausedAt.IsZero() && now.Before(shared.OpenUntil):
+		return shared.OpenUntil.Sub(now)
+	case a.gate.blocked(now), len(a.ready) >= readsInHand:
+		return readWait
+	}
+	return max(shared.ThrottledUntil.Sub(now), 0)
+}
+
+// later puts off what a lane would do now. It costs no attempt. The lock is held.
+func (h *hand) later(w *outbox.Work, wait time.Duration) {
+	if w.State == outbox.Waiting {
+		w.State, w.Reason = outbox.Pending, "" // else it would be due at once
+	}
+	w.NextAttemptAt = h.now().Add(wait)
 }
 
 func (h *hand) pump(a *account) {
@@ -37,26 +87,27 @@ func (h *hand) pump(a *account) {
 	h.pumpLocked(a)
 }
 
-// pumpLocked lets as many lanes act as the gate admits. The lock is held.
-func (h *hand) pumpLocked(a *account) {
-	for len(a.ready) > 0 && !h.draining {
+// pumpLocked lets as many lanes act as an account's gate admits. The lock is held.
+func (h *hand) pumpLocked(via *account) {
+	for len(via.ready) > 0 && !h.draining {
 		now := h.now()
-		v := a.gate.admit(now)
+		v := via.gate.admit(now)
 		if !v.ok {
-			h.waitForGate(a, v)
+			h.waitForGate(via, v)
 			return
 		}
-		l := a.ready[0]
-		a.ready[0] = nil
-		a.ready = a.ready[1:]
+		l := via.ready[0]
+		via.ready[0] = nil
+		via.ready = via.ready[1:]
 		l.queued = false
+		a := h.accounts[l.Account]
 		step := Plan(&l.Lane, a.ops, a.Policy, now)
-		if step.Act == nil {
-			a.gate.withdraw()
-			h.putDown(a, l, step.Rest)
+		if step.Act == nil || step.Action == LookAtRefund || h.via(a, step) != via {
+			via.gate.withdraw()
+			h.consider(a, l)
 			continue
 		}
-		l.busy = true
+		l.busy, l.via = true, via
 		h.acts.Add(1)
 		go h.act(a, l, step)
 	}

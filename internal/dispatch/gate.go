@@ -120,6 +120,14 @@ func (g *gate) withdraw() {
 	g.probe, g.probed = g.probe || g.probed, false
 }
 
+// spend counts calls that were made in a slot beyond the one it was given for:
+// the next ones wait for them too.
+func (g *gate) spend(now time.Time, calls int) {
+	for range calls {
+		g.limiter.ReserveN(now, 1)
+	}
+}
+
 func (g *gate) open() bool { return !g.shared.OpenUntil.IsZero() }
 
 // blocked reports whether there is no use in taking deliveries of the account. An
@@ -138,7 +146,7 @@ type change struct {
 // heard counts an answer, or that none came, and says what follows for all. What
 // was decided without asking the vendor says nothing of it.
 func (g *gate) heard(r vendors.Result) (c change) {
-	if r.Method == "" || r.Elsewhere || r.Withheld {
+	if r.Method == "" || r.Withheld {
 		g.probe, g.probed = g.probe || g.probed, false
 		return c
 	}

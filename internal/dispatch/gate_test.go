@@ -265,19 +265,7 @@ func TestAProbeThatMadeNoCallIsNotSpent(t *testing.T) {
 	g.withdraw()
 	require.True(t, g.probe, "the lane had nothing to call after all")
 	require.True(t, g.admit(received).ok)
-	elsewhere := noReply
-	elsewhere.Elsewhere = true
 	g.used--
-	require.Zero(t, g.heard(elsewhere))
-	require.True(t, g.probe, "the read went through another account")
-}
-
-func TestAnotherAccountsAnswersSayNothing(t *testing.T) {
-	g := alone(Limits{MaxInFlight: 4})
-	for _, r := range []vendors.Result{noReply, noToken} {
-		r.Elsewhere = true
-		for range 2 * circuitCalls {
-			require.Zero(t, g.call(t, received, r))
-		}
-	}
+	require.Zero(t, g.heard(withheld))
+	require.True(t, g.probe, "no byte of it left")
 }

@@ -51,7 +51,7 @@ type account struct {
 	finder  vendors.Finder
 	members vendors.MemberFinder
 	gate    *gate
-	ready   []*lane // that have something to do, waiting for the gate
+	ready   []*lane // of whatever account, that wait for this gate
 	live    int     // deliveries in hand
 	timer   *time.Timer
 }
@@ -59,10 +59,11 @@ type account struct {
 // lane is a lane in the hand.
 type lane struct {
 	Lane
-	handed int  // deliveries met as they were handed over
-	busy   bool // an action or a commit is under way
-	queued bool // in its account's ready list
-	stale  bool // something rests in it that has to be loaded first
+	handed int      // deliveries met as they were handed over
+	busy   bool     // an action or a commit is under way
+	via    *account // whose slot the action under way has
+	queued bool     // in its account's ready list
+	stale  bool     // something rests in it that has to be loaded first
 }
 
 // capacity is how many deliveries of one account a worker takes into its hands.

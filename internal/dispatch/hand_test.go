@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -8,7 +9,9 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"syncworker/internal/event"
 	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
 )
 
 // handOf is a hand that serves one account of DM Hub, and that never writes: what
@@ -26,7 +29,7 @@ func handOf(t *testing.T, v variant) (*hand, *account) {
 // holding puts a lane with these deliveries into the hand, an action under way.
 func holding(h *hand, kind outbox.LaneKind, work ...*outbox.Work) *lane {
 	l := &lane{Lane: Lane{LaneState: created, Work: work}, handed: len(work), busy: true}
-	l.Kind, l.LaneState.Lane = kind, outbox.Lane{1}
+	l.Kind, l.LaneState.Lane, l.Account, l.via = kind, outbox.Lane{1}, "dmhub", h.accounts["dmhub"]
 	h.lanes[l.LaneState.Lane] = l
 	return l
 }
@@ -173,4 +176,86 @@ func TestADeliveryThatIsHandedOverIsTakenOnce(t *testing.T) {
 	require.Equal(t, int64(3), h.lowest(), "a commit under way may hand over smaller ones")
 	h.claiming, h.low = 1, 2
 	require.Equal(t, int64(2), h.lowest())
+}
+
+// withReads gives a hand the account that its orders are read through.
+func withReads(h *hand) (deals *account) {
+	deals = &account{Account: Account{Name: "deals"}, gate: alone(Limits{MaxInFlight: 1}), timer: time.AfterFunc(time.Hour, func() {})}
+	deals.timer.Stop()
+	h.accounts["deals"], h.accounts["dmhub"].OrderReads = deals, "deals"
+	return deals
+}
+
+func TestAReadWaitsForTheAccountThatItGoesThrough(t *testing.T) {
+	const unread = "cancel unknown:refused_after_unclear due=0s"
+	for name, x := range map[string]struct {
+		gate outbox.Gate
+		wait time.Duration
+	}{
+		"paused":              {outbox.Gate{PausedAt: planned}, readWait},
+		"paused, and was out": {outbox.Gate{PausedAt: planned, OpenUntil: planned.Add(time.Second)}, readWait},
+		"its circuit is open": {outbox.Gate{OpenUntil: planned.Add(5 * time.Second)}, 5 * time.Second},
+		"throttled":           {outbox.Gate{ThrottledUntil: planned.Add(time.Minute)}, time.Minute},
+	} {
+		h, a := handOf(t, reading)
+		deals := withReads(h)
+		deals.gate.sync(x.gate)
+		w := row(t, 1, unread)
+		l := holding(h, outbox.OrderLane, w)
+		l.busy = false
+		h.consider(a, l)
+		require.Zero(t, a.gate.used+deals.gate.used, name)
+		require.Len(t, h.commit.queue, 1, name)
+		e := h.commit.queue[0]
+		require.True(t, e.lane.Release, name)
+		require.Equal(t, "unknown:"+RefusedAfterUnclear, readable(e.settles[0].Delivery), name)
+		require.Equal(t, planned.Add(x.wait*3/2), e.settles[0].NextAttemptAt, name)
+		require.Nil(t, e.settles[0].Attempt, name)
+		require.Zero(t, e.settles[0].Attempts, name)
+	}
+	h, a := handOf(t, reading)
+	deals := withReads(h)
+	deals.gate.used = 1
+	l := holding(h, outbox.OrderLane, row(t, 1, unread))
+	l.busy = false
+	h.consider(a, l)
+	require.Equal(t, []*lane{l}, deals.ready, "for the one slot")
+	require.Zero(t, a.gate.used, "and holds none of its own account")
+	full := make([]*lane, readsInHand)
+	deals.ready, l.queued = full, false
+	h.consider(a, l)
+	require.Len(t, deals.ready, readsInHand)
+	require.Len(t, h.commit.queue, 1, "the hand has other things to do")
+}
+
+func TestALaneThatNeedsAnotherGateByNowGoesThere(t *testing.T) {
+	h, a := handOf(t, reading)
+	deals := withReads(h)
+	a.gate.used = a.gate.share // so that nothing goes
+	l := holding(h, outbox.OrderLane, row(t, 1, "cancel pending"))
+	l.busy, l.queued, deals.ready = false, true, []*lane{l}
+	h.pump(deals)
+	require.Empty(t, deals.ready)
+	require.Zero(t, deals.gate.used)
+	require.Equal(t, []*lane{l}, a.ready)
+}
+
+// looking is a vendor that takes two calls to find a member.
+type looking struct{ vendors.Vendor }
+
+func (looking) FindMember(context.Context, event.Member) (string, vendors.Result) {
+	return "16508", vendors.Result{Class: vendors.Applied, Calls: 2}
+}
+
+func TestLookUpsCountUnderTheRate(t *testing.T) {
+	h, a := handOf(t, plain)
+	a.gate = alone(Limits{MaxInFlight: 4, Rate: 10})
+	a.members = looking{}
+	w := row(t, 1, "incr:a pending")
+	w.Event.Member.Identities = []event.MemberIdentity{{Type: "mobile", Value: "13800000000"}}
+	require.True(t, a.gate.admit(planned).ok)
+	call, fail := h.prepare(a, holding(h, outbox.MemberLane, w), w)
+	require.Nil(t, fail)
+	require.Equal(t, "16508", call.Member)
+	require.Equal(t, verdict{wait: 300 * time.Millisecond}, a.gate.admit(planned), "behind three calls")
 }

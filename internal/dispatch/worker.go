@@ -20,6 +20,9 @@ type Account struct {
 	Vendor vendors.Vendor
 	Policy Policy
 	Limits Limits
+	// OrderReads is the account that Find asks where the operation says
+	// FindElsewhere; empty where there is none.
+	OrderReads string
 }
 
 // Config of a worker.

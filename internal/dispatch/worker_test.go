@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -324,6 +325,51 @@ func TestTheGraceOfARefusalIsKeptAndBeginsAnewWithAReplay(t *testing.T) {
 	s.eventually(map[string]int{"dead": 1})
 	stop()
 	require.Greater(t, s.vendor.pushes["p-1"], before+1)
+}
+
+// elsewhere is a vendor whose reads go through another account, which doesn't
+// answer until it is well.
+type elsewhere struct {
+	*counting
+	well  atomic.Bool
+	reads atomic.Int32
+}
+
+func (v *elsewhere) Operation(event.Type) (vendors.Operation, bool) {
+	return vendors.Operation{Findable: true, FindElsewhere: true, FindWindow: 24 * time.Hour}, true
+}
+
+func (v *elsewhere) Find(context.Context, vendors.Call) vendors.Finding {
+	v.reads.Add(1)
+	r := vendors.Result{Class: vendors.Ambiguous, Method: "GET", StartedAt: time.Now()}
+	if !v.well.Load() {
+		return vendors.Finding{Found: vendors.Unavailable, Result: r}
+	}
+	r.Class = vendors.Applied
+	return vendors.Finding{Found: vendors.Present, Result: r}
+}
+
+func TestReadsCountAtTheAccountThatTheyGoThrough(t *testing.T) {
+	s := newShop(t, func(*event.Event) vendors.Class { return vendors.Ambiguous })
+	v := &elsewhere{counting: s.vendor}
+	deals := s.accounts[0]
+	deals.Name = "deals"
+	s.accounts = append(s.accounts, deals)
+	s.accounts[0].Vendor, s.accounts[0].OrderReads = v, "deals"
+	s.accounts[0].Policy.Retry.Initial, s.accounts[0].Policy.Retry.Max = 10*time.Millisecond, 20*time.Millisecond
+	stop := s.begin()
+	_, err := s.Enqueue(t.Context(), s.batch(1, "16508"))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return s.count(`SELECT count(*) FROM outbox.gates WHERE account = 'deals' AND cause = 'no_answer'`) == 1
+	}, 20*time.Second, 10*time.Millisecond)
+	require.GreaterOrEqual(t, v.reads.Load(), int32(circuitRow))
+	require.Zero(t, s.count(`SELECT count(*) FROM outbox.gates WHERE account = 'dmhub'`))
+	v.well.Store(true)
+	s.eventually(map[string]int{"delivered": 1})
+	stop()
+	require.Equal(t, 1, s.count(`SELECT attempts FROM outbox.deliveries`))
+	require.Equal(t, 1, s.vendor.pushes["p-1"])
 }
 
 func TestAWorkerThatEndsLeavesNothingInFlight(t *testing.T) {

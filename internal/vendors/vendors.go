@@ -88,6 +88,9 @@ type Operation struct {
 	NeedsMember bool
 	// Findable: Find can say whether the effect exists.
 	Findable bool
+	// FindElsewhere: Find goes through another account, whose pause, limits and
+	// circuit are the ones that count. It needs no member.
+	FindElsewhere bool
 	// FindWindow is how far back a read can see.
 	FindWindow time.Duration
 	// EchoProves: an echo proves the effect even if an earlier call with the
@@ -138,9 +141,9 @@ type Result struct {
 	Message    string // the vendor's message, or what went wrong on our side
 	RetryAfter time.Duration
 	Receipt    Receipt
-	// Elsewhere: the call went through another account, and says nothing about
-	// whether this one answers.
-	Elsewhere bool
+	// Calls is, of a look-up or a read, how many calls it took: several pages or
+	// identities, or none where the answer was known.
+	Calls int
 
 	Method    string
 	Path      string // path and query without any secret

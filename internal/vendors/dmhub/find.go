@@ -36,9 +36,7 @@ func (a *Account) Find(ctx context.Context, call vendors.Call) vendors.Finding {
 	if call.Event.Type.Point() {
 		return a.findPoints(ctx, call, time.Now())
 	}
-	f := a.orders.find(ctx, call.Event, time.Now())
-	f.Result.Elsewhere = true
-	return f
+	return a.orders.find(ctx, call.Event, time.Now())
 }
 
 // pointRow is one row of the point details (§15). point is positive, the
@@ -74,6 +72,7 @@ func (a *Account) findPoints(ctx context.Context, call vendors.Call, now time.Ti
 	var ours []pointRow
 	for n := 1; n <= maxPages; n++ {
 		page, r := a.pointPage(ctx, member, n)
+		r.Calls = n
 		if r.Class != vendors.Applied {
 			return vendors.Finding{Found: vendors.Unavailable, Result: r}
 		}

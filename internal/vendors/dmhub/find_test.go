@@ -109,6 +109,7 @@ func TestFindReadsPagesToTheEnd(t *testing.T) {
 	f := s.account(t, nil).Find(t.Context(), sentNow(event.PointIncremented))
 	require.Equal(t, vendors.Present, f.Found)
 	require.Len(t, s.seen, 4, "the fourth page is empty")
+	require.Equal(t, 4, f.Result.Calls)
 	require.Equal(t, "GET /loyalty/v1/membership/399/point?needTotal=true&page=1&rows=100&sord=desc", s.seen[0])
 }
 

@@ -31,12 +31,13 @@ func (a *Account) FindMember(ctx context.Context, m event.Member) (string, vendo
 		Class: vendors.Refused, Hold: holdMember, StartedAt: time.Now(),
 		Message: "the event names no member: neither membershipId nor identities",
 	}
-	for _, identity := range m.Identities {
+	for i, identity := range m.Identities {
 		if id, ok := a.members.get(identity, time.Now()); ok {
-			return id, vendors.Result{Class: vendors.Applied, StartedAt: time.Now()}
+			return id, vendors.Result{Class: vendors.Applied, Calls: i, StartedAt: time.Now()}
 		}
 		var id string
 		id, r = a.lookUp(ctx, identity)
+		r.Calls = i + 1
 		if id != "" {
 			a.members.put(identity, id, time.Now())
 		}

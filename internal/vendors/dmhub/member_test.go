@@ -32,9 +32,10 @@ func TestFindMemberTriesEachIdentityAndRemembers(t *testing.T) {
 		return 200, `{"error":{"code":"210","message":"no member ` + vendorstest.Mobile + `"}}`
 	}
 	a := s.account(t, nil)
-	for range 2 {
+	for _, calls := range []int{2, 1} {
 		id, r := a.FindMember(t.Context(), known(mobile, wechat))
 		require.Equal(t, vendors.Applied, r.Class)
+		require.Equal(t, calls, r.Calls)
 		require.Equal(t, "123456789012345678", id)
 	}
 	require.Len(t, s.seen, 3, "who wasn't found is asked for again, who was isn't")
@@ -74,6 +75,7 @@ func TestFindMemberAsksNobodyWithoutNeed(t *testing.T) {
 	id, r := a.FindMember(t.Context(), event.Member{MembershipID: "7", Identities: []event.MemberIdentity{mobile}})
 	require.Equal(t, "7", id)
 	require.Equal(t, vendors.Applied, r.Class)
+	require.Zero(t, r.Calls)
 	id, r = a.FindMember(t.Context(), event.Member{})
 	require.Empty(t, id)
 	require.Equal(t, vendors.Refused, r.Class)

@@ -62,7 +62,7 @@ func (a *Account) Operation(t event.Type) (vendors.Operation, bool) {
 		op.AmountByRead = t == event.PointDecremented
 	case event.OrderCreated:
 		op.NeedsMember = false
-		op.Findable = reads
+		op.Findable, op.FindElsewhere = reads, reads
 		switch a.semantics.ExistingOrder {
 		case Replaced:
 			op.Repeat, op.EchoProves = vendors.RepeatAlways, true
@@ -72,7 +72,7 @@ func (a *Account) Operation(t event.Type) (vendors.Operation, bool) {
 	case event.OrderUpdated:
 		op.Repeat, op.EchoProves = vendors.RepeatAlways, true
 	case event.OrderCancelled, event.OrderDeleted:
-		op.Repeat, op.EchoProves, op.Findable = vendors.RepeatAlways, true, reads
+		op.Repeat, op.EchoProves, op.Findable, op.FindElsewhere = vendors.RepeatAlways, true, reads, reads
 	case event.OrderRefunded, event.OrderRefundDeleted:
 		op.Repeat = vendors.RepeatNever
 	default:
