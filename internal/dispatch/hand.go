@@ -254,13 +254,24 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 		h.suspect = true
 		return out, err
 	}
-	for i := range out.Handed {
-		h.take(&out.Handed[i])
-	}
+	h.takeAll(out.Handed)
 	if out.Rested {
 		h.wakeUp()
 	}
 	return out, nil
+}
+
+// takeAll takes what was handed over together. A lane is considered only once all
+// of it is there: its order isn't that of arrival. The lock is held.
+func (h *hand) takeAll(handed []outbox.Handed) {
+	for i := range handed {
+		h.take(&handed[i])
+	}
+	for i := range handed {
+		if l := h.lanes[handed[i].Lane.Lane]; l != nil {
+			h.consider(h.accounts[handed[i].Account], l)
+		}
+	}
 }
 
 // take puts a delivery that was handed over into its lane. The lock is held.
@@ -284,7 +295,6 @@ func (h *hand) take(handed *outbox.Handed) {
 	Sort(l.Work)
 	a.live++
 	h.metrics.inHand(a.Name, a.live)
-	h.consider(a, l)
 }
 
 func (h *hand) wakeUp() {

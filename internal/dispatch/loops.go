@@ -114,8 +114,8 @@ func (h *hand) adopt(ctx context.Context) error {
 			// lane has is read first.
 			h.lanes[x.Lane] = &lane{Lane: Lane{LaneState: x}, handed: x.Handed - lost[x.Lane], stale: true}
 		}
-		h.take(&adopted[i])
 	}
+	h.takeAll(adopted)
 	return nil
 }
 
