@@ -21,6 +21,9 @@ chaos: deps ## workers under every fault, and a proof that they were right; SEED
 bench: deps build ## what the worker does a second, beside a bare loop; FULL=1 for longer runs
 	cd bench && $(GO) run . -worker ../bin/syncworker $(if $(FULL),-full)
 
+isolation: deps build ## what one bad order, member, account or event costs the others
+	cd bench && $(GO) run . -worker ../bin/syncworker -isolation -events 100 -out isolation.json
+
 build: ## bin/syncworker, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/syncworker ./cmd/syncworker
 

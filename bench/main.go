@@ -30,6 +30,7 @@ type options struct {
 	only   string
 	alone  bool
 	full   bool
+	iso    bool
 }
 
 func main() {
@@ -45,6 +46,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "only the scenes whose name begins with this, such as stub")
 	flag.BoolVar(&o.alone, "alone", false, "only the worker, to compare builds or profiles of it")
 	flag.BoolVar(&o.full, "full", false, "more rounds and more events")
+	flag.BoolVar(&o.iso, "isolation", false, "what one bad order, member, account or event costs the others, in place of the rest")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -102,6 +104,9 @@ func run(ctx context.Context, o options, out io.Writer, p progress) (err error) 
 		return err
 	}
 	defer s.stop()
+	if o.iso {
+		return s.isolation(ctx, o.rounds, out, p)
+	}
 	var results []result
 	for _, sc := range scenes(o) {
 		for round := range o.rounds {

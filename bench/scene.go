@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"strings"
 	"time"
+
+	"syncworker/internal/sandbox"
 )
 
 // scene is one vendor with those who are compared at it.
@@ -11,6 +13,8 @@ type scene struct {
 	name       string
 	latency    time.Duration
 	echo       bool // a vendor that only echoes, in place of the sandbox
+	calls      int  // how many calls the sandbox remembers; 0: a thousand
+	rules      []sandbox.Rule
 	contenders []contender
 }
 

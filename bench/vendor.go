@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -38,7 +39,8 @@ func (s *stack) startVendor(sc scene) (*vendor, error) {
 		v.sandbox, err = sandbox.New(sandbox.Config{
 			Accounts:  []sandbox.Account{{AppID: appID, Secret: secret}},
 			Switches:  sandbox.Switches{Latency: sandbox.Duration(sc.latency)},
-			KeepCalls: 1000,
+			KeepCalls: cmp.Or(sc.calls, 1000),
+			Rules:     sc.rules,
 		})
 		if err != nil {
 			return nil, err
