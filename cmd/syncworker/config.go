@@ -24,10 +24,11 @@ docs/configuration.md explains each key.`,
 	}, a.configCheckCmd(), a.configPrintCmd())
 }
 
-// configProblem is one line of "config check -o json".
-type configProblem struct {
-	Severity string `json:"severity"` // error or warning
-	config.Problem
+// configReport is what "config check -o json" prints.
+type configReport struct {
+	OK       bool             `json:"ok"` // warnings don't count
+	Errors   []config.Problem `json:"errors"`
+	Warnings []string         `json:"warnings"`
 }
 
 func (a *app) configCheckCmd() *cobra.Command {
@@ -36,10 +37,11 @@ func (a *app) configCheckCmd() *cobra.Command {
 		Short: "Validate the configuration and list all its errors",
 		Long: `Validates the file and the variables and lists all the errors at once, each with
 its line, what was found and what is allowed. It also checks what the worker
-needs on top: that the database's URL is set and that secrets can be read.`,
+needs on top: that the database's URL is set and that secrets can be read. As JSON
+it prints one object: ok, all errors, all warnings.`,
 		Example: `  syncworker config check
   syncworker config check --config /etc/syncworker.yaml
-  syncworker config check -o json    # one error or warning per line`,
+  syncworker config check -o json | jq .ok`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.checkConfig() },
 	}
@@ -55,17 +57,7 @@ func (a *app) checkConfig() error {
 		err = c.CheckWorker()
 	}
 	if a.output == outputJSON {
-		var lines []configProblem
-		var problems config.Problems
-		if errors.As(err, &problems) {
-			for _, p := range problems {
-				lines = append(lines, configProblem{"error", p})
-			}
-		}
-		for _, warning := range c.Warnings() {
-			lines = append(lines, configProblem{"warning", config.Problem{Message: warning}})
-		}
-		return errors.Join(err, a.print(lines))
+		return errors.Join(err, a.printOne(reportOf(err, c.Warnings())))
 	}
 	for _, warning := range c.Warnings() {
 		fmt.Fprintln(a.stderr, "warning:", warning)
@@ -77,8 +69,21 @@ func (a *app) checkConfig() error {
 	if path == "" {
 		from = "the defaults and the environment; there is no " + defaultConfigPath
 	}
-	_, err = fmt.Fprintf(a.stdout, "The configuration is valid (%s): %d accounts, %d routes.\n", from, len(c.Vendors), len(c.Routes))
+	_, err = fmt.Fprintf(a.stdout, "The configuration is valid (%s): %s, %s.\n", from,
+		counted(len(c.Vendors), "account", "accounts"), counted(len(c.Routes), "route", "routes"))
 	return err
+}
+
+func reportOf(err error, warnings []string) configReport {
+	r := configReport{OK: err == nil, Errors: []config.Problem{}, Warnings: append([]string{}, warnings...)}
+	var problems config.Problems
+	switch {
+	case errors.As(err, &problems):
+		r.Errors = problems
+	case err != nil:
+		r.Errors = append(r.Errors, config.Problem{Message: err.Error()})
+	}
+	return r
 }
 
 func (a *app) configPrintCmd() *cobra.Command {

@@ -31,7 +31,11 @@ const decidingHelp = `
 Deliveries are chosen by ids or by the filters of "deliveries list"; --state-reason
 is its --reason. Without --yes the plan is printed and nothing is changed. With
 it, --reason says why, and is kept in the audit with the rows before and after.
-Exit code 3: some were refused and need a person.`
+
+What can't be done is refused, with the reason and the command that fits; the rest
+is done. Exit codes: 0 the plan has something to do, or all of it was done, or
+nothing was chosen; 3 a person is needed: --yes left some as they are, or the plan
+has nothing but refusals.`
 
 func (d *deciding) register(cmd *cobra.Command) *cobra.Command {
 	d.filters.register(cmd, "state-reason")
@@ -98,7 +102,7 @@ func (a *app) resolveCmd() *cobra.Command {
 	flags.BoolVar(&d.applied, "applied", false, "the effect exists at the vendor")
 	flags.BoolVar(&d.notApplied, "not-applied", false, "the effect doesn't exist, and isn't to be sent")
 	flags.BoolVar(&d.sendAgain, "send-again", false, "send it")
-	flags.StringVar(&d.evidence, "evidence", "", "with --applied: how you know, such as what a page of the vendor shows")
+	flags.StringVar(&d.evidence, "evidence", "", "with --applied: `how` you know, such as what a page of the vendor shows")
 	flags.Int64Var(&d.points, "points-applied", -1, "with --applied: how many points the vendor shows, where it may be fewer than asked")
 	flags.StringVar(&d.vendorRef, "vendor-ref", "", "with --applied: the vendor's own reference, if it has one")
 	return cmd
@@ -138,6 +142,9 @@ func (a *app) decide(cmd *cobra.Command, args []string, d *deciding, action outb
 		}
 	}
 	return a.withStore(cmd, func(ctx context.Context, c config.Config, store *outbox.Store) error {
+		if err := checkLists(cmd); err != nil {
+			return err
+		}
 		f, err := d.filters.filter(args, c, a.now())
 		if err != nil {
 			return err
@@ -159,6 +166,9 @@ func (a *app) decide(cmd *cobra.Command, args []string, d *deciding, action outb
 		if !d.yes {
 			return a.printPlan(action, plan)
 		}
+		if plan.Total.Count+len(plan.Refused) == 0 && a.output == outputTable {
+			return a.showPlan(action, plan)
+		}
 		return a.actOn(ctx, store, dec, plan, d.rate)
 	})
 }
@@ -167,7 +177,19 @@ func (a *app) decide(cmd *cobra.Command, args []string, d *deciding, action outb
 // has them all.
 const planLines = 20
 
+// printPlan shows a plan. One that has nothing but refusals needs a person, who
+// decides otherwise.
 func (a *app) printPlan(action outbox.Action, p outbox.Plan) error {
+	if err := a.showPlan(action, p); err != nil {
+		return err
+	}
+	if n := len(p.Refused); n > 0 && p.Total.Count == 0 {
+		return needsPersonf("nothing can be done: %s refused, each with its reason", counted(n, "delivery was", "deliveries were"))
+	}
+	return nil
+}
+
+func (a *app) showPlan(action outbox.Action, p outbox.Plan) error {
 	if a.output == outputJSON {
 		return a.printOne(p)
 	}
@@ -175,13 +197,13 @@ func (a *app) printPlan(action outbox.Action, p outbox.Plan) error {
 		_, err := fmt.Fprintln(a.stdout, "No delivery matches.")
 		return err
 	}
-	fmt.Fprintf(a.stdout, "Plan: %s of %d deliveries. Nothing has been changed.\n\n", action, p.Total.Count)
+	fmt.Fprintf(a.stdout, "Plan: %s of %s. Nothing has been changed.\n\n", action, counted(p.Total.Count, "delivery", "deliveries"))
 	if len(p.Groups) > 0 {
 		if err := a.print(p.Groups); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.stdout, "\nIn all: paid %s, refunded %s, points in %d, points out %d\n",
-			p.Total.AmountPaid, p.Total.Refunds, p.Total.PointsIn, p.Total.PointsOut)
+			amount(p.Total.AmountPaid), amount(p.Total.Refunds), p.Total.PointsIn, p.Total.PointsOut)
 	}
 	if n := len(p.MayExist); n > 0 {
 		fmt.Fprintf(a.stdout, "\nOf these, %d had a call that was never answered clearly: the vendor may have the effect (%s).\n",
@@ -275,16 +297,17 @@ func (a *app) reportDecided(done decided, failed error) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.stdout, "%s: %d deliveries changed, %d refused.\n", done.Action, len(done.Changed), len(done.Refused))
+		fmt.Fprintf(a.stdout, "%s: %s changed, %d refused.\n",
+			done.Action, counted(len(done.Changed), "delivery", "deliveries"), len(done.Refused))
 		if err := a.printRefused(done.Refused); err != nil {
 			return err
 		}
 	}
 	if failed != nil {
-		return fmt.Errorf("after %d changes, which are kept: %w", len(done.Changed), failed)
+		return fmt.Errorf("after %s, which are kept: %w", counted(len(done.Changed), "change", "changes"), failed)
 	}
 	if n := len(done.Refused); n > 0 {
-		return needsPersonf("%d deliveries were refused", n)
+		return needsPersonf("%s refused, each with its reason", counted(n, "delivery was", "deliveries were"))
 	}
 	return nil
 }

@@ -22,12 +22,14 @@ func (a *app) deliveriesCmd() *cobra.Command {
 		Short:   "See what became of events at their vendors, and decide what is stuck",
 		Long: `A delivery is one event for one vendor account.
 
+  state      meaning                                        what you can do
+
   pending    to be called, or behind another of its lane    cancel
   waiting    what has to go first is missing or stuck       cancel
-  inflight   its call is under way
-  unknown    its call may have taken effect: being found out
+  inflight   its call is under way                          wait
+  unknown    its call may have taken effect: being found out   wait
   held       needs your decision                            resolve, cancel
-  dead       refused by the vendor, no effect               replay, cancel
+  dead       refused, or given up: no effect exists         replay, cancel
   delivered  the effect exists
   cancelled  a person decided that it isn't sent`,
 	}, a.deliveriesListCmd(), a.deliveriesShowCmd(), a.replayCmd(), a.cancelCmd(), a.resolveCmd())
@@ -55,9 +57,28 @@ func rowOf(l outbox.Listed) deliveryRow {
 		vendor = fmt.Sprintf("HTTP %d", l.HTTPStatus)
 	}
 	return deliveryRow{
-		ID: l.ID, Account: l.Account, Type: l.Type, Key: key, Member: l.Member, State: l.State, Reason: l.Reason,
+		ID: l.ID, Account: shownAccount(l.Account), Type: l.Type, Key: key, Member: l.Member, State: l.State, Reason: reasonOf(l),
 		Tries: l.Attempts, Vendor: vendor, Age: age(time.Duration(l.AgeSeconds) * time.Second), Next: l.NextAttemptAt,
 	}
+}
+
+// shownAccount is an account in a table: what no route took has none.
+func shownAccount(name string) string {
+	if name == "" {
+		return "(unrouted)"
+	}
+	return name
+}
+
+// reasonOf is the reason of a delivery's state, with what stops its account.
+func reasonOf(l outbox.Listed) string {
+	switch {
+	case l.Stopped == nil:
+		return l.Reason
+	case l.Reason == "":
+		return l.Stopped.String()
+	}
+	return l.Reason + "; " + l.Stopped.String()
 }
 
 // age is a duration as people say it: its two largest units.
@@ -89,72 +110,42 @@ func (a *app) printDeliveries(list []outbox.Listed, showPersonal bool) error {
 
 func (a *app) deliveriesListCmd() *cobra.Command {
 	var filters filterFlags
-	var limit int
 	var showPersonal bool
-	cmd := &cobra.Command{
+	cmd := listCmd(a, &cobra.Command{
 		Use:   "list",
 		Short: "List deliveries, newest first",
-		Long: `Lists deliveries, newest first. Filters take several values, with commas or by
-repeating the flag. Members are masked; --show-personal shows them.`,
+		Long: `Lists deliveries, newest first. Members are masked; --show-personal shows them.
+What is to be called and isn't, since its account is paused or its circuit open,
+says so among the reasons.
+
+` + listsHelp,
 		Example: `  syncworker deliveries list --state held,dead
   syncworker deliveries list --order deal_201912110081
-  syncworker deliveries list --member 13800000000 --since 7d
+  syncworker deliveries list --member 13800000000 --type 'point.*' --since 7d
   syncworker deliveries list --state dead --code 409180 -o json | jq .id`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkLimit(limit, 1); err != nil {
-				return err
+	}, "delivery",
+		func(ctx context.Context, c config.Config, store *outbox.Store, limit int) ([]outbox.Listed, bool, error) {
+			f, err := filters.filter(nil, c, a.now())
+			if err != nil {
+				return nil, false, err
 			}
-			return a.withStore(cmd, func(ctx context.Context, c config.Config, store *outbox.Store) error {
-				f, err := filters.filter(nil, c, a.now())
-				if err != nil {
-					return err
-				}
-				list, more, err := store.List(ctx, f, limit)
-				if err != nil {
-					return err
-				}
-				if len(list) == 0 && a.output == outputTable {
-					_, err := fmt.Fprintln(a.stdout, "No delivery matches.")
-					return err
-				}
-				defer a.moreRows(more, limit)
-				return a.printDeliveries(list, showPersonal)
-			})
+			return store.List(ctx, f, limit)
 		},
-	}
+		func(list []outbox.Listed) error { return a.printDeliveries(list, showPersonal) })
 	filters.register(cmd, "reason")
-	limitFlag(cmd, &limit, 50, "how many at most")
 	cmd.Flags().BoolVar(&showPersonal, "show-personal", false, "don't mask members")
 	return cmd
 }
 
 func (a *app) deliveriesShowCmd() *cobra.Command {
-	return &cobra.Command{
+	return showCmd(a, &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one delivery: the event, its lane, each attempt, and what you can do",
 		Long: `Shows the event as it came, the deliveries that go in order with it, each call
 with request and reply, what people did about it, and the commands that fit now.
 It prints the event as it is, personal data included.`,
 		Example: "  syncworker deliveries show 4711\n  syncworker deliveries show 4711 -o json",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseID(args[0])
-			if err != nil {
-				return err
-			}
-			return a.withStore(cmd, func(ctx context.Context, _ config.Config, store *outbox.Store) error {
-				x, err := store.Show(ctx, id)
-				if err != nil {
-					return err
-				}
-				if a.output == outputJSON {
-					return a.printOne(x)
-				}
-				return a.showDelivery(x)
-			})
-		},
-	}
+	}, (*outbox.Store).Show, a.showDelivery)
 }
 
 type factRows []fact
@@ -178,11 +169,17 @@ func (r *factRows) add(what string, value any) {
 }
 
 func (a *app) showDelivery(x outbox.Shown) error {
+	if a.output == outputJSON {
+		return a.printOne(x)
+	}
 	var facts factRows
 	facts.add("delivery", x.ID)
-	facts.add("account", x.Account)
+	facts.add("account", shownAccount(x.Account))
 	facts.add("state", x.State)
 	facts.add("reason", x.Reason)
+	if x.Stopped != nil {
+		facts.add("not called", x.Stopped)
+	}
 	facts.add("since", x.StateSince)
 	facts.add("attempts", fmt.Sprintf("%d (%d calls)", x.Attempts, x.Calls))
 	facts.add("next attempt", x.NextAttemptAt)
@@ -226,7 +223,7 @@ func (a *app) showDelivery(x outbox.Shown) error {
 		return err
 	}
 	for _, c := range x.Conflicts {
-		fmt.Fprintf(a.stdout, "\nConflict %d (%s) %s: syncworker conflicts show %d\n", c.ID, c.Cause, orOpen(c.Resolution), c.ID)
+		fmt.Fprintf(a.stdout, "\nConflict %d (%s), %s: syncworker conflicts show %d\n", c.ID, c.Cause, orOpen(c.Resolution), c.ID)
 	}
 	a.showNext(x.Next)
 	return nil

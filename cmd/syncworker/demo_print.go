@@ -32,14 +32,20 @@ func (a *app) printDemo(d *demo, r *demoReport, o devOptions) error {
 	if o.exit {
 		return nil
 	}
-	fmt.Fprintf(w, `
-It all stays up until Ctrl-C, and the vendor answers every call from now on. In another terminal:
-
-  %[1]s deliveries list --state held
-  %[1]s deliveries show %[2]d
-  %[1]s deliveries replay --state dead
-`, self()+" --config "+shown(d.path("syncworker.yaml")), r.Example)
+	fmt.Fprintf(w, "\nIt all stays up until Ctrl-C, and the vendor answers every call from now on. In another terminal:\n\n")
+	for _, command := range r.suggestions() {
+		fmt.Fprintf(w, "  %s --config %s %s\n", self(), shown(d.path("syncworker.yaml")), command)
+	}
 	return nil
+}
+
+// suggestions are three commands to try that none refuses.
+func (r *demoReport) suggestions() []string {
+	third := "deliveries list --state dead"
+	if r.Replay != 0 {
+		third = fmt.Sprintf("deliveries replay %d", r.Replay)
+	}
+	return []string{"deliveries list --state held", fmt.Sprintf("deliveries show %d", r.Example), third}
 }
 
 func (a *app) demoTable(title string, t table.Writer) {

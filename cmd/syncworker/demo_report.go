@@ -10,6 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"syncworker/internal/event"
+	"syncworker/internal/outbox"
 	"syncworker/internal/sandbox"
 )
 
@@ -29,6 +30,7 @@ type demoReport struct {
 	Faults     int            `json:"faults"`   // calls that the vendor let fail
 	Calls      int            `json:"calls"`    // that reached the vendor
 	Example    int64          `json:"example"`  // a delivery worth looking at
+	Replay     int64          `json:"replay"`   // one that may be replayed; 0: none may
 	Problems   []string       `json:"problems"` // what isn't as it had to be
 }
 
@@ -65,7 +67,7 @@ type pace struct {
 
 func (d *demo) report(ctx context.Context) (*demoReport, error) {
 	r := &demoReport{Tenant: d.tenant, Day: d.seed, Messages: len(d.day.Messages), Seconds: d.took.Seconds(), Rejects: map[string]int{}}
-	for _, part := range []func(context.Context, *demoReport) error{d.door, d.types, d.stopped, d.example, d.speed, d.books} {
+	for _, part := range []func(context.Context, *demoReport) error{d.door, d.types, d.stopped, d.example, d.replayable, d.speed, d.books} {
 		if err := part(ctx, r); err != nil {
 			return nil, err
 		}
@@ -155,6 +157,24 @@ func (d *demo) example(ctx context.Context, r *demoReport) error {
 		ORDER BY state = 'held' AND reason = 'unclear' DESC, state = 'held' DESC, attempts DESC, id LIMIT 1`
 	if err := d.db.QueryRow(ctx, sql, d.tenant).Scan(&r.Example); err != nil {
 		return fmt.Errorf("looking for an example: %w", err)
+	}
+	return nil
+}
+
+// replayable finds a delivery that a replay takes: not all that is dead is.
+func (d *demo) replayable(ctx context.Context, r *demoReport) error {
+	store, err := openStore(ctx, d.config)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	decision := outbox.Decision{Action: outbox.Replay, Accounts: accountNames(d.config)}
+	plan, err := store.Plan(ctx, decision, outbox.Filter{States: []outbox.State{outbox.Dead}, Tenants: []string{d.tenant}}, 0)
+	if err != nil {
+		return fmt.Errorf("looking for what may be replayed: %w", err)
+	}
+	if len(plan.IDs) > 0 {
+		r.Replay = plan.IDs[0]
 	}
 	return nil
 }

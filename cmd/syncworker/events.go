@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,33 +25,39 @@ func (a *app) eventsCmd() *cobra.Command {
 func (a *app) eventsStatusCmd() *cobra.Command {
 	var q outbox.Question
 	cmd := &cobra.Command{
-		Use:   "status (--order NUMBER | --uuid UUID | --id ID)",
+		Use:   "status (VALUE | --order NUMBER | --uuid UUID | --order NUMBER --uuid UUID | --id ID)",
 		Short: "Say what became of an order number, a uuid or an event id",
-		Long: `Shows each event of an order number, a uuid or a CloudEvents id: where it went, what
-the vendor says, how often it came again, and conflicts and rejects that name it.
-An id names one sending: of an event that was sent again, the first is known.
+		Long: `Shows where each event went, what the vendor says, how often it came again, and the
+conflicts and rejects that are about it:
+
+  --order        each event of this order number
+  --uuid         the update, refund or points with this uuid
+  --order --uuid the event of that order with that uuid
+  --id           the event that came with this CloudEvents id. An id names one
+                 sending: of an event that was sent again, the first is known
+  VALUE          whichever of the three it is; where it is several, each by itself
+
+What the contract refused is found where it still says what it is about; "rejects
+list --mentions" searches all that came.
 
 Exit codes: 0 found, 1 not found, 3 something needs a person.`,
-		Example: `  syncworker events status --order deal_201912110081
-  syncworker events status --uuid r-17 --tenant default
+		Example: `  syncworker events status deal_201912110081
+  syncworker events status --order deal_201912110081 --uuid r-17
   syncworker events status --id 5f0c1d2e-7a41-4c55-9d4e-0a6b4a2f9c11 -o json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			given := 0
-			for _, value := range []string{q.OrderNo, q.UUID, q.CEID} {
-				if value != "" {
-					given++
-				}
-			}
-			if given != 1 {
-				return usagef("give one of --order, --uuid and --id")
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			questions, err := questionsOf(q, args)
+			if err != nil {
+				return err
 			}
 			return a.withStore(cmd, func(ctx context.Context, _ config.Config, store *outbox.Store) error {
-				st, err := store.Status(ctx, q)
-				if err != nil {
-					return err
+				answers := make([]outbox.Status, len(questions))
+				for i, q := range questions {
+					if answers[i], err = store.Status(ctx, q); err != nil {
+						return err
+					}
 				}
-				return a.reportStatus(st)
+				return a.reportStatus(answers)
 			})
 		},
 	}
@@ -60,28 +68,58 @@ Exit codes: 0 found, 1 not found, 3 something needs a person.`,
 	return cmd
 }
 
-func (a *app) reportStatus(st outbox.Status) error {
-	for i := range st.Events {
-		for j := range st.Events[i].Deliveries {
-			st.Events[i].Deliveries[j].Mask()
-		}
+// questionsOf are what is asked: one, or of a bare value each that it may be.
+func questionsOf(q outbox.Question, args []string) ([]outbox.Question, error) {
+	named := q.OrderNo+q.UUID+q.CEID != ""
+	switch {
+	case len(args) == 1 && args[0] != "" && !named:
+		return []outbox.Question{
+			{OrderNo: args[0], Tenant: q.Tenant}, {UUID: args[0], Tenant: q.Tenant}, {CEID: args[0], Tenant: q.Tenant},
+		}, nil
+	case len(args) == 1 || !named:
+		return nil, usagef("give an order number, a uuid or an event id: as it is, or with --order, --uuid or --id")
+	case q.CEID != "" && q.OrderNo+q.UUID != "":
+		return nil, usagef("--id names one event: leave --order and --uuid out")
 	}
-	print := a.showStatus
-	if a.output == outputJSON {
-		print = func(st outbox.Status) error { return a.printOne(st) }
+	return []outbox.Question{q}, nil
+}
+
+// reportStatus shows the answers that know something; if none does, JSON has all.
+func (a *app) reportStatus(answers []outbox.Status) error {
+	known := slices.DeleteFunc(slices.Clone(answers), func(st outbox.Status) bool { return !st.Found() })
+	shown := known
+	if len(known) == 0 && a.output == outputJSON {
+		shown = answers
 	}
-	if st.Found() || a.output == outputJSON {
-		if err := print(st); err != nil {
+	if len(known) > 1 && a.output == outputTable {
+		fmt.Fprintf(a.stdout, "This is %d things at once; --order, --uuid and --id ask for one of them.\n", len(known))
+	}
+	needsPerson := false
+	for _, st := range shown {
+		if err := a.showStatus(st, len(known) > 1); err != nil {
 			return err
 		}
+		needsPerson = needsPerson || st.NeedsPerson()
 	}
 	switch {
-	case !st.Found():
-		return fmt.Errorf("nothing is known of it: it was not published, is not consumed yet, or names another tenant")
-	case st.NeedsPerson():
+	case len(known) == 0:
+		return errors.New("nothing is known of it: it was not published, is not consumed yet, names another tenant, " +
+			"or could not be read (syncworker rejects list --mentions VALUE)")
+	case needsPerson:
 		return needsPersonf("something needs a person")
 	}
 	return nil
+}
+
+// wayOf says how a bare value was understood.
+func wayOf(q outbox.Question) string {
+	switch {
+	case q.OrderNo != "":
+		return "As an order number"
+	case q.UUID != "":
+		return "As a uuid"
+	}
+	return "As an event id"
 }
 
 // statusRow is one delivery of an event, or an event that has none.
@@ -100,7 +138,18 @@ type statusRow struct {
 	Delivery   int64        `json:"delivery"`
 }
 
-func (a *app) showStatus(st outbox.Status) error {
+func (a *app) showStatus(st outbox.Status, heading bool) error {
+	for i := range st.Events {
+		for j := range st.Events[i].Deliveries {
+			st.Events[i].Deliveries[j].Mask()
+		}
+	}
+	if a.output == outputJSON {
+		return a.printOne(st)
+	}
+	if heading {
+		fmt.Fprintf(a.stdout, "\n%s\n\n", wayOf(st.Asked))
+	}
 	var rows []statusRow
 	for _, e := range st.Events {
 		row := statusRow{
@@ -108,7 +157,7 @@ func (a *app) showStatus(st outbox.Status) error {
 		}
 		for _, d := range e.Deliveries {
 			listed := rowOf(d)
-			row.Account, row.State, row.Reason, row.Vendor = d.Account, d.State, d.Reason, listed.Vendor
+			row.Account, row.State, row.Reason, row.Vendor = listed.Account, d.State, listed.Reason, listed.Vendor
 			row.Delivered, row.Delivery = d.DeliveredAt, d.ID
 			if row.Type == "" {
 				row.Type = d.Type
@@ -125,11 +174,15 @@ func (a *app) showStatus(st outbox.Status) error {
 		}
 	}
 	for _, c := range st.Conflicts {
-		fmt.Fprintf(a.stdout, "\nConflict %d (%s): %s came again with other content from %s, %s\n", c.ID, c.Cause, c.Type,
-			printable(c.Source), orOpen(c.Resolution))
+		fmt.Fprintf(a.stdout, "\nConflict %d (%s), %s: %s from %s of tenant %s came: %s\n", c.ID, c.Cause, orOpen(c.Resolution),
+			c.Type, printable(c.Source), c.Tenant, printable(c.What()))
 	}
 	for _, r := range st.Rejects {
-		fmt.Fprintf(a.stdout, "\nReject %d: %s %s: %s\n", r.ID, r.Reason, printable(r.Field), printable(r.Detail))
+		again := ""
+		if !r.RepublishedAt.IsZero() {
+			again = " (published again since)"
+		}
+		fmt.Fprintf(a.stdout, "\nReject %d: %s %s: %s%s\n", r.ID, r.Reason, printable(r.Field), printable(r.Detail), again)
 	}
 	return nil
 }

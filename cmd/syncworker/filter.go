@@ -44,12 +44,12 @@ func (f *filterFlags) register(cmd *cobra.Command, reasonFlag string) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.states, "state", nil, "`state`: "+strings.Join(stateNames(), ", "))
 	flags.StringSliceVar(&f.accounts, "account", nil, "`account` of the configuration")
-	flags.StringSliceVar(&f.types, "type", nil, "event `type`, such as order.refunded")
+	flags.StringSliceVar(&f.types, "type", nil, "event `type`, such as order.refunded, or several as in routes: 'order.*'")
 	flags.StringSliceVar(&f.tenants, "tenant", nil, "`tenant`")
 	flags.StringSliceVar(&f.reasons, reasonFlag, nil, "`reason` of the state, such as superseded")
 	flags.StringSliceVar(&f.codes, "code", nil, "the vendor's `code` in the last attempt")
-	flags.StringArrayVar(&f.orders, "order", nil, "order `number`")
-	flags.StringArrayVar(&f.members, "member", nil, "`member`: membershipId, mobile number, or type:value")
+	flags.StringSliceVar(&f.orders, "order", nil, "order `number`")
+	flags.StringSliceVar(&f.members, "member", nil, "`member`: membershipId, mobile number, or type:value")
 	f.period.register(cmd, "received")
 	for flag, values := range map[string][]string{"state": stateNames(), "type": typeNames()} {
 		// The only error would be a flag that doesn't exist.
@@ -69,29 +69,51 @@ func typeNames() []string {
 	return names
 }
 
-// filter reads the flags, and ids from the arguments.
+// typesOf are the types that a pattern names: one, or as in routes all that begin
+// with what stands before its *.
+func typesOf(pattern string) []event.Type {
+	prefix, open := strings.CutSuffix(pattern, "*")
+	return slices.DeleteFunc(event.Types(), func(t event.Type) bool {
+		return string(t) != pattern && !(open && strings.HasPrefix(string(t), prefix))
+	})
+}
+
+// oneOf wants the values of a flag to be known.
+func oneOf(flag string, values, known []string) error {
+	for _, value := range values {
+		if !slices.Contains(known, value) {
+			return usagef("found --%s %q; want one of %s", flag, value, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// filter reads the flags, and ids from the arguments: apart, or with commas.
 func (f *filterFlags) filter(args []string, c config.Config, now time.Time) (outbox.Filter, error) {
 	chosen := outbox.Filter{
 		Accounts: f.accounts, OrderNos: f.orders, Members: f.members, Tenants: f.tenants, Reasons: f.reasons, Codes: f.codes,
 	}
+	if err := oneOf("state", f.states, stateNames()); err != nil {
+		return chosen, err
+	}
 	for _, state := range f.states {
-		if !slices.Contains(stateNames(), state) {
-			return chosen, usagef("found --state %q; want one of %s", state, strings.Join(stateNames(), ", "))
-		}
 		chosen.States = append(chosen.States, outbox.State(state))
 	}
-	for _, t := range f.types {
-		if !slices.Contains(typeNames(), t) {
-			return chosen, usagef("found --type %q; want one of %s", t, strings.Join(typeNames(), ", "))
+	for _, pattern := range f.types {
+		types := typesOf(pattern)
+		if len(types) == 0 {
+			return chosen, usagef("found --type %q; want one of %s, or a pattern such as 'order.*'", pattern, strings.Join(typeNames(), ", "))
 		}
-		chosen.Types = append(chosen.Types, event.Type(t))
+		chosen.Types = append(chosen.Types, types...)
 	}
 	for _, arg := range args {
-		id, err := parseID(arg)
-		if err != nil {
-			return chosen, err
+		for _, text := range strings.Split(arg, ",") {
+			id, err := parseID(text)
+			if err != nil {
+				return chosen, err
+			}
+			chosen.IDs = append(chosen.IDs, id)
 		}
-		chosen.IDs = append(chosen.IDs, id)
 	}
 	var err error
 	chosen.Since, chosen.Until, err = f.period.parse(c, now)
@@ -147,31 +169,12 @@ func parseWhen(flag, value string, c config.Config, now time.Time) (time.Time, e
 	return time.Time{}, usagef("found --%s %q; want a time such as 2026-11-21T08:00:00+08:00, a day such as 2026-11-21, or how long ago such as 2h or 7d", flag, value)
 }
 
-// limitFlag adds --limit to a list.
-func limitFlag(cmd *cobra.Command, limit *int, standard int, what string) {
-	cmd.Flags().IntVar(limit, "limit", standard, what)
-}
-
-func checkLimit(limit, least int) error {
-	if limit < least || limit > 1_000_000 {
-		return usagef("found --limit %d; want %d to 1000000", limit, least)
-	}
-	return nil
-}
-
-// moreRows tells on stderr that a list was cut.
-func (a *app) moreRows(more bool, limit int) {
-	if more {
-		fmt.Fprintf(a.stderr, "There are more: these are the newest %d. Narrow the filters, or raise --limit.\n", limit)
-	}
-}
-
 // deedFlags go with everything that a person does and that is recorded.
 type deedFlags struct{ actor, why string }
 
 func (d *deedFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&d.why, "reason", "", "why you do this; required to act, and kept in the audit")
-	cmd.Flags().StringVar(&d.actor, "actor", "", "who does it; else $SYNCWORKER_ACTOR, else user@host")
+	cmd.Flags().StringVar(&d.why, "reason", "", "`why` you do this; required to act, and kept in the audit")
+	cmd.Flags().StringVar(&d.actor, "actor", "", "`who` does it; else $SYNCWORKER_ACTOR, else user@host")
 }
 
 // check wants a reason, and names the actor.

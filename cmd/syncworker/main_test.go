@@ -5,11 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"syncworker/internal/devstack/devtest"
@@ -82,18 +87,18 @@ func TestExitCodes(t *testing.T) {
 }
 
 type outputRow struct {
-	ID      int64         `json:"id"`
-	OrderNo string        `json:"order_no"`
-	At      *time.Time    `json:"at,omitempty" col:"DELIVERED"`
-	Took    time.Duration `json:"took_ns"`
-	Tags    []string      `json:"tags"`
-	Reply   string        `json:"reply" col:"-"`
+	ID      int64           `json:"id"`
+	OrderNo string          `json:"order_no"`
+	At      *time.Time      `json:"at,omitempty" col:"DELIVERED"`
+	Paid    decimal.Decimal `json:"paid"`
+	Tags    []string        `json:"tags"`
+	Reply   string          `json:"reply" col:"-"`
 }
 
 func outputRows() []outputRow {
 	at := time.Date(2026, 11, 21, 16, 0, 0, 5, time.FixedZone("", 8*3600))
 	return []outputRow{
-		{ID: 902384756102938475, OrderNo: "订单-1", At: &at, Took: 1500 * time.Microsecond, Tags: []string{"a", "b"}, Reply: "<ok>"},
+		{ID: 902384756102938475, OrderNo: "订单-1", At: &at, Paid: decimal.RequireFromString("30.5"), Tags: []string{"a", "b"}, Reply: "<ok>"},
 		{ID: 2, OrderNo: "x\x1b[31m\n\u202e", Reply: "no"},
 	}
 }
@@ -103,9 +108,18 @@ func TestTablesShowWhatAPersonReads(t *testing.T) {
 	a := &app{stdout: &out, output: outputTable}
 	require.NoError(t, a.print(outputRows()))
 	require.Equal(t, ""+
-		"ID                  ORDER NO           DELIVERED             TOOK NS  TAGS\n"+
-		"902384756102938475  订单-1             2026-11-21 08:00:00Z  2ms      a, b\n"+
-		"2                   x\\x1b[31m\\n\\u202e                        0s\n", out.String())
+		"ID                  ORDER NO           DELIVERED             PAID   TAGS\n"+
+		"902384756102938475  订单-1             2026-11-21 08:00:00Z  30.50  a, b\n"+
+		"2                   x\\x1b[31m\\n\\u202e                        0.00\n", out.String())
+}
+
+func TestAmountsHaveTwoDecimalsOrAsManyAsTheyHave(t *testing.T) {
+	for text, want := range map[string]string{
+		"0": "0.00", "30": "30.00", "30.5": "30.50", "-1.10": "-1.10", "30.505": "30.505", "30.5000": "30.50",
+		"99999999999999.01": "99999999999999.01",
+	} {
+		require.Equal(t, want, amount(decimal.RequireFromString(text)), text)
+	}
 }
 
 func TestJSONIsOneObjectPerLineWithEveryField(t *testing.T) {
@@ -113,9 +127,9 @@ func TestJSONIsOneObjectPerLineWithEveryField(t *testing.T) {
 	a := &app{stdout: &out, output: outputJSON}
 	require.NoError(t, a.print(outputRows()))
 	require.NoError(t, a.printOne(outputRows()[1]))
-	second := `{"id":2,"order_no":"x\u001b[31m\n‮","took_ns":0,"tags":null,"reply":"no"}` + "\n"
+	second := `{"id":2,"order_no":"x\u001b[31m\n‮","paid":"0","tags":null,"reply":"no"}` + "\n"
 	require.Equal(t, `{"id":902384756102938475,"order_no":"订单-1","at":"2026-11-21T16:00:00.000000005+08:00",`+
-		`"took_ns":1500000,"tags":["a","b"],"reply":"<ok>"}`+"\n"+second+second, out.String())
+		`"paid":"30.5","tags":["a","b"],"reply":"<ok>"}`+"\n"+second+second, out.String())
 }
 
 func TestOneRowIsALinePerFieldThatIsSet(t *testing.T) {
@@ -123,6 +137,26 @@ func TestOneRowIsALinePerFieldThatIsSet(t *testing.T) {
 	a := &app{stdout: &out, output: outputTable}
 	require.NoError(t, a.printOne(versionRow{Version: "v1.2.3", Go: "go1.26", Platform: "linux/amd64"}))
 	require.Equal(t, "VERSION   v1.2.3\nGO        go1.26\nPLATFORM  linux/amd64\n", out.String())
+}
+
+// A duration in a log or in JSON is a bare number: only its name says the unit.
+func TestDurationsSayTheirUnitInTheirName(t *testing.T) {
+	duration := regexp.MustCompile(`\.Dur\("(\w+)"|time\.Duration +.json:"(\w+)`)
+	found := 0
+	for _, pattern := range []string{"*.go", "../../internal/*/*.go", "../../internal/vendors/*/*.go"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, name := range duration.FindAllStringSubmatch(string(text), -1) {
+				found++
+				require.NotEmpty(t, name[1], "%s: %s has nanoseconds in JSON: make it a number of _ms", file, name[2])
+				require.True(t, strings.HasSuffix(name[1], "_ms"), "%s: %s", file, name[1])
+			}
+		}
+	}
+	require.Positive(t, found)
 }
 
 func TestVersionPrefersWhatTheLinkerSet(t *testing.T) {

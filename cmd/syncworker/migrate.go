@@ -22,7 +22,10 @@ func (a *app) migrateUpCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "up",
 		Short: "Apply what isn't applied yet",
-		Args:  cobra.NoArgs,
+		Long: `Applies the migrations that aren't applied yet, and shows them. As JSON it prints one
+object: what this run has applied, and the schema's version now.`,
+		Example: "  syncworker migrate up\n  syncworker migrate up -o json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			url, err := a.databaseURL()
 			if err != nil {
@@ -32,13 +35,41 @@ func (a *app) migrateUpCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.output == outputTable && len(applied) == 0 {
-				_, err = fmt.Fprintln(a.stdout, "The schema is up to date.")
+			list, err := outbox.Migrations(cmd.Context(), url)
+			if err != nil {
 				return err
 			}
-			return a.print(applied)
+			return a.reportMigrated(migrated{Applied: append([]outbox.Migration{}, applied...), Version: versionOf(list)})
 		},
 	}
+}
+
+// migrated is what "migrate up" has done.
+type migrated struct {
+	Applied []outbox.Migration `json:"applied"` // by this run
+	Version int64              `json:"version"` // of the schema now
+}
+
+// versionOf is the newest migration that is applied; 0: none is.
+func versionOf(list []outbox.Migration) int64 {
+	var version int64
+	for _, m := range list {
+		if !m.AppliedAt.IsZero() {
+			version = max(version, m.Version)
+		}
+	}
+	return version
+}
+
+func (a *app) reportMigrated(m migrated) error {
+	switch {
+	case a.output == outputJSON:
+		return a.printOne(m)
+	case len(m.Applied) == 0:
+		_, err := fmt.Fprintf(a.stdout, "The schema is up to date: version %d.\n", m.Version)
+		return err
+	}
+	return a.print(m.Applied)
 }
 
 func (a *app) migrateStatusCmd() *cobra.Command {

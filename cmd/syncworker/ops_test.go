@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"syncworker/internal/config"
+	"syncworker/internal/event"
 	"syncworker/internal/outbox"
 	"syncworker/internal/sandbox"
 )
@@ -33,6 +34,7 @@ func TestOpsScripts(t *testing.T) {
 
 func runOpsScript(t *testing.T, file string) {
 	s := newStack(t, sandbox.Switches{})
+	s.config.Routes[0].Tenants = []string{"default", "alpha", "beta"} // what any other publishes is unrouted
 	_, err := s.sandbox.SeedMembers(sandbox.Seed{Count: 1, Mobile: "13800000000", Points: 10})
 	require.NoError(t, err)
 	testscript.Run(t, testscript.Params{
@@ -143,17 +145,58 @@ func TestInputIsCutIntoEvents(t *testing.T) {
 }
 
 func TestGatesSayWhyAnAccountIsNotCalled(t *testing.T) {
-	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	for want, g := range map[string]outbox.Gate{
-		"open":                      {},
-		"open ":                     {ThrottledUntil: now.Add(-time.Second)},
-		"throttled until 12:00:05Z": {ThrottledUntil: now.Add(5 * time.Second)},
-		"circuit denied, opened 2 times, next probe 12:01:00Z":    {Cause: "denied", Opens: 2, OpenUntil: now.Add(time.Minute)},
-		"paused since 2026-11-21 12:00Z by ann@till: stocktaking": {PausedAt: now, PausedBy: "ann@till", PausedWhy: "stocktaking", Opens: 1, OpenUntil: now},
+	stops := map[string]outbox.Stop{"dmhub": {Gate: "paused", Why: "since noon"}}
+	for _, tt := range []struct{ account, kind, gate, why string }{
+		{"other", "dmhub-loyalty", "open", ""},
+		{"dmhub", "dmhub-loyalty", "paused", "since noon"},
+		{"dmhub", "", "none", "the account has left the configuration"},
+		{"", "", "none", "no route took these events"},
 	} {
-		state, why := gateState(g, now)
-		require.Equal(t, strings.TrimRight(want, " "), strings.TrimRight(state+" "+why, " "))
+		gate, why := gateOf(tt.account, tt.kind, stops)
+		require.Equal(t, tt.gate, gate, tt)
+		require.True(t, strings.HasPrefix(why, tt.why), why)
 	}
+}
+
+func TestTypesAreChosenByPatternsAsInRoutes(t *testing.T) {
+	for pattern, want := range map[string][]event.Type{
+		"order.refunded": {event.OrderRefunded},
+		"point.*":        {event.PointIncremented, event.PointDecremented},
+		"order.refund*":  {event.OrderRefunded, event.OrderRefundDeleted},
+		"*":              event.Types(),
+		"order":          {},
+		"*.created":      {},
+	} {
+		require.Equal(t, want, typesOf(pattern), pattern)
+	}
+}
+
+func TestADemoSuggestsNoReplayThatIsRefused(t *testing.T) {
+	s := newStack(t, sandbox.Switches{})
+	_, err := s.sandbox.SeedMembers(sandbox.Seed{Count: 1, Mobile: "13800000000", Points: 10})
+	require.NoError(t, err)
+	for _, uuid := range []string{"p1", "p2"} {
+		s.publish(t, "point.decremented", time.Now(), map[string]any{
+			"uuid": uuid, "point": 500, "pattern": 1, "identities": []map[string]string{{"type": "mobile", "value": "13800000000"}},
+		})
+	}
+	stop, _ := s.start(t)
+	require.Eventually(t, func() bool { return s.states(t)["dead:refused"] == 2 }, 20*time.Second, 20*time.Millisecond)
+	stop()
+	d := &demo{servers: &servers{config: s.config}, tenant: "default"}
+	suggests := func(want string) {
+		t.Helper()
+		report := demoReport{Example: 1}
+		require.NoError(t, d.replayable(t.Context(), &report))
+		require.Contains(t, report.suggestions(), want)
+	}
+	suggests("deliveries replay 1")
+	_, err = s.db.Exec(t.Context(), `UPDATE outbox.deliveries SET ever_ambiguous = true WHERE id = 1`)
+	require.NoError(t, err)
+	suggests("deliveries replay 2")
+	_, err = s.db.Exec(t.Context(), `UPDATE outbox.deliveries SET ever_ambiguous = true`)
+	require.NoError(t, err)
+	suggests("deliveries list --state dead")
 }
 
 func TestHeadersOfBinaryModeGoAlongAndOrdersToTheServerDont(t *testing.T) {
@@ -173,7 +216,7 @@ func TestAGoodEventIsPublishedByteByByte(t *testing.T) {
 	text, err := os.ReadFile("../../internal/event/testdata/good/order.created--chinese.json")
 	require.NoError(t, err)
 	p := checkLines(splitEvents("f", text), time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
-	require.Empty(t, p.Refused)
+	require.Empty(t, p.problems)
 	require.Len(t, p.messages, 1)
 	require.Equal(t, "sync.events.order.created", p.messages[0].Subject)
 	require.True(t, bytes.Equal(bytes.TrimSpace(text), p.messages[0].Data), "the bytes stay as they are")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/shopspring/decimal"
 	"golang.org/x/term"
 )
 
@@ -139,14 +140,30 @@ func cell(v reflect.Value) string {
 			return ""
 		}
 		return value.UTC().Format("2006-01-02 15:04:05Z")
-	case time.Duration:
-		return value.Round(time.Millisecond).String()
+	case decimal.Decimal:
+		return amount(value)
 	case []string:
 		return printable(strings.Join(value, ", "))
 	case json.RawMessage:
 		return printable(string(value))
 	}
 	return printable(fmt.Sprint(v.Interface()))
+}
+
+// amount is money as a person reads it: two decimals, or as many as it has.
+func amount(d decimal.Decimal) string {
+	if d.Equal(d.Round(2)) {
+		return d.StringFixed(2)
+	}
+	return d.String()
+}
+
+// counted is a number of things: "1 event", "2 events".
+func counted(n int, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", several)
 }
 
 // printable shows control characters as escapes: what a vendor or a publisher

@@ -34,7 +34,10 @@ refused nothing is published, unless --keep-going.
 
 Each event goes to sync.events.<type> with a Nats-Msg-Id of its identity and
 content, so that publishing a file again is safe. The stream is made where it
-isn't there yet.`,
+isn't there yet.
+
+As JSON it prints one object for each thing that is refused, with its file and
+line, and then one with the counts. Exit code 1: something was refused.`,
 		Example: `  syncworker publish events.ndjson
   syncworker publish --check < events.ndjson
   syncworker publish events.ndjson -o json`,
@@ -43,18 +46,21 @@ isn't there yet.`,
 			if err != nil {
 				return err
 			}
-			checked := checkLines(lines, a.now())
-			if checkOnly || len(checked.Refused) > 0 && !keepGoing {
-				return a.reportPublished(checked, checkOnly)
+			p := published{checked: checkLines(lines, a.now())}
+			if checkOnly {
+				return a.reportChecked(p.checked)
+			}
+			if p.Refused > 0 && !keepGoing {
+				return a.reportPublished(p)
 			}
 			c, err := a.config()
 			if err != nil {
 				return err
 			}
-			if err := a.publishAll(cmd.Context(), c, &checked); err != nil {
-				return errors.Join(a.reportPublished(checked, false), err)
+			if err := a.publishAll(cmd.Context(), c, &p); err != nil {
+				return errors.Join(a.reportPublished(p), err)
 			}
-			return a.reportPublished(checked, false)
+			return a.reportPublished(p)
 		},
 	}
 	cmd.Flags().BoolVar(&checkOnly, "check", false, "check only, publish nothing")
@@ -118,34 +124,38 @@ type refusedLine struct {
 	Detail string       `json:"detail"`
 }
 
-// published is what became of events: those that are good, or of them what
-// JetStream has, and all that is wrong with the others.
-type published struct {
-	Checked    int           `json:"checked"`
-	Good       int           `json:"good"`
-	Published  int           `json:"published"`
-	Duplicates int           `json:"duplicates"` // JetStream had them already
-	BadLines   int           `json:"bad_lines"`
-	Refused    []refusedLine `json:"refused"`
+// checked is what the contract says of events.
+type checked struct {
+	Events  int `json:"events"`
+	Good    int `json:"good"`
+	Refused int `json:"refused"`
 
-	messages []*nats.Msg
+	problems []refusedLine // all that is wrong with those that are refused
+	messages []*nats.Msg   // those that are good
 }
 
-func checkLines(lines []inputLine, now time.Time) published {
-	p := published{Checked: len(lines), Refused: []refusedLine{}}
+// published is what became of events that were to be published.
+type published struct {
+	checked
+	Published  int `json:"published"`
+	Duplicates int `json:"duplicates"` // JetStream had them already
+}
+
+func checkLines(lines []inputLine, now time.Time) checked {
+	c := checked{Events: len(lines)}
 	for _, l := range lines {
 		message, rejects := makeMessage(l.text, nil, now)
 		for _, r := range rejects {
-			p.Refused = append(p.Refused, refusedLine{l.file, l.line, r.Reason, r.Field, r.Detail})
+			c.problems = append(c.problems, refusedLine{l.file, l.line, r.Reason, r.Field, r.Detail})
 		}
 		if len(rejects) > 0 {
-			p.BadLines++
+			c.Refused++
 			continue
 		}
-		p.messages = append(p.messages, message)
+		c.messages = append(c.messages, message)
 	}
-	p.Good = len(p.messages)
-	return p
+	c.Good = len(c.messages)
+	return c
 }
 
 // makeMessage makes the NATS message of an event, or says all that the contract
@@ -269,26 +279,46 @@ func openJetStream(ctx context.Context, c config.Config) (js jetstream.JetStream
 	return js, conn.Close, nil
 }
 
-func (a *app) reportPublished(p published, checkOnly bool) error {
-	if a.output == outputJSON {
-		if err := a.printOne(p); err != nil {
+// reportChecked says what the contract refuses, and how much of it there is.
+func (a *app) reportChecked(c checked) error {
+	summary := fmt.Sprintf("%s: %d good, %d refused by the contract.", counted(c.Events, "event", "events"), c.Good, c.Refused)
+	if err := a.printProblems(c.problems, c, summary); err != nil {
+		return err
+	}
+	return c.refusal()
+}
+
+// reportPublished does the same, and says what has become of the good ones.
+func (a *app) reportPublished(p published) error {
+	summary := fmt.Sprintf("%s: %d refused by the contract, %d published, %d of them there already.",
+		counted(p.Events, "event", "events"), p.Refused, p.Published+p.Duplicates, p.Duplicates)
+	if err := a.printProblems(p.problems, p, summary); err != nil {
+		return err
+	}
+	if err := p.refusal(); err != nil && p.Published+p.Duplicates == 0 {
+		return fmt.Errorf("%w: nothing was published (--keep-going publishes the good ones)", err)
+	}
+	return p.refusal()
+}
+
+// printProblems prints a line for each problem and then the summary: counts as
+// JSON, or in words.
+func (a *app) printProblems(problems []refusedLine, counts any, summary string) error {
+	if len(problems) > 0 {
+		if err := a.print(problems); err != nil {
 			return err
 		}
-	} else {
-		if len(p.Refused) > 0 {
-			if err := a.print(p.Refused); err != nil {
-				return err
-			}
-		}
-		fmt.Fprintf(a.stdout, "%d events: %d good, %d refused by the contract, %d published, %d of them there already.\n",
-			p.Checked, p.Good, p.BadLines, p.Published+p.Duplicates, p.Duplicates)
 	}
-	switch {
-	case p.BadLines == 0:
+	if a.output == outputJSON {
+		return a.printOne(counts)
+	}
+	_, err := fmt.Fprintln(a.stdout, summary)
+	return err
+}
+
+func (c *checked) refusal() error {
+	if c.Refused == 0 {
 		return nil
-	case checkOnly || p.Published+p.Duplicates > 0:
-		return fmt.Errorf("the contract refuses %d of %d events", p.BadLines, p.Checked)
 	}
-	return fmt.Errorf("the contract refuses %d of %d events: nothing was published (--keep-going publishes the good ones)",
-		p.BadLines, p.Checked)
+	return fmt.Errorf("the contract refuses %d of %s", c.Refused, counted(c.Events, "event", "events"))
 }

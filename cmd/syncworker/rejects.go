@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"syncworker/internal/config"
+	"syncworker/internal/event"
 	"syncworker/internal/outbox"
 )
 
@@ -28,77 +29,59 @@ content. docs/contract.md explains each reason.`,
 }
 
 func (a *app) rejectsListCmd() *cobra.Command {
-	var reasons []string
+	var f outbox.RejectFilter
 	var period periodFlags
-	var mentions string
-	var limit int
-	var open bool
-	cmd := &cobra.Command{
+	cmd := listCmd(a, &cobra.Command{
 		Use:   "list",
 		Short: "List rejects, the latest first",
+		Long:  "Lists rejects, the latest first.\n\n" + listsHelp,
 		Example: `  syncworker rejects list --open
-  syncworker rejects list --reason missing_field --since 1d
+  syncworker rejects list --reason missing_field,bad_time --since 1d
   syncworker rejects list --mentions deal_201912110081`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkLimit(limit, 1); err != nil {
-				return err
+	}, "reject",
+		func(ctx context.Context, c config.Config, store *outbox.Store, limit int) ([]outbox.ListedReject, bool, error) {
+			err := oneOf("reason", f.Reasons, rejectReasons())
+			if err == nil {
+				f.Since, f.Until, err = period.parse(c, a.now())
 			}
-			return a.withStore(cmd, func(ctx context.Context, c config.Config, store *outbox.Store) error {
-				f := outbox.RejectFilter{Reasons: reasons, Mentions: mentions, Open: open}
-				var err error
-				if f.Since, f.Until, err = period.parse(c, a.now()); err != nil {
-					return err
-				}
-				list, more, err := store.Rejects(ctx, f, limit)
-				if err != nil {
-					return err
-				}
-				if len(list) == 0 && a.output == outputTable {
-					_, err := fmt.Fprintln(a.stdout, "No reject matches.")
-					return err
-				}
-				defer a.moreRows(more, limit)
-				return a.print(list)
-			})
+			if err != nil {
+				return nil, false, err
+			}
+			return store.Rejects(ctx, f, limit)
 		},
-	}
-	cmd.Flags().StringSliceVar(&reasons, "reason", nil, "`reason` of the contract, such as missing_field")
-	cmd.Flags().StringVar(&mentions, "mentions", "", "`text` that the message has as a JSON string, such as an order number")
-	cmd.Flags().BoolVar(&open, "open", false, "only what hasn't been published again")
+		func(list []outbox.ListedReject) error { return a.print(list) })
+	cmd.Flags().StringSliceVar(&f.Reasons, "reason", nil, "`reason` of the contract, such as missing_field")
+	cmd.Flags().StringVar(&f.Mentions, "mentions", "", "`text` that the message has anywhere as a JSON string, such as an order number")
+	cmd.Flags().BoolVar(&f.Open, "open", false, "only what hasn't been published again")
 	period.register(cmd, "last come")
-	limitFlag(cmd, &limit, 50, "how many at most")
 	return cmd
+}
+
+func rejectReasons() []string {
+	var names []string
+	for _, r := range event.Reasons() {
+		names = append(names, string(r))
+	}
+	return names
 }
 
 func (a *app) rejectsShowCmd() *cobra.Command {
 	var raw bool
-	cmd := &cobra.Command{
+	cmd := showCmd(a, &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one reject with its bytes",
 		Example: `  syncworker rejects show 12
   syncworker rejects show 12 --raw > event.json   # to correct it`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseID(args[0])
-			if err != nil {
-				return err
-			}
-			return a.withStore(cmd, func(ctx context.Context, _ config.Config, store *outbox.Store) error {
-				r, err := store.ShowReject(ctx, id)
-				switch {
-				case err != nil:
-					return err
-				case raw:
-					_, err = a.stdout.Write(r.Payload)
-					return err
-				case a.output == outputJSON:
-					return a.printOne(r)
-				}
-				return a.showReject(r)
-			})
-		},
-	}
+	}, (*outbox.Store).ShowReject, func(r outbox.ShownReject) error {
+		switch {
+		case raw:
+			_, err := a.stdout.Write(r.Payload)
+			return err
+		case a.output == outputJSON:
+			return a.printOne(r)
+		}
+		return a.showReject(r)
+	})
 	cmd.Flags().BoolVar(&raw, "raw", false, "write the bytes alone, as they came")
 	return cmd
 }
@@ -136,8 +119,9 @@ func (a *app) republishCmd() *cobra.Command {
 		Use:   "republish ID",
 		Short: "Publish a reject again, as it is or corrected",
 		Long: `Publishes the bytes of a reject again, or those of --file in their place. They
-have to be what the contract takes now. The reject is marked, and who did it and
-why is kept in the audit.`,
+have to be what the contract takes now; else the command says what it refuses and
+exits with 1. It acts at once: --reason is required. The reject is marked, and who
+did it and why is kept in the audit.`,
 		Example: `  syncworker rejects republish 12 --reason "the clock of the till was wrong"
   syncworker rejects republish 12 --file event.json --reason "order number added"
   jq -c .corrected incident.json | syncworker rejects republish 12 --file - --reason "ticket 9"`,

@@ -18,6 +18,8 @@ func (a *app) vendorsCmd() *cobra.Command {
 		Use:     "vendors",
 		GroupID: groupOps,
 		Short:   "See and check the vendor accounts, pause and resume them",
+		Long: `An account is one login at a vendor: an entry under vendors in the configuration.
+Everything that is pushed to a vendor goes through one, and can be paused there.`,
 	}, a.vendorsListCmd(), a.vendorsCheckCmd(), a.pauseCmd(), a.resumeCmd())
 }
 
@@ -49,12 +51,14 @@ this moment isn't counted. Gates:
   open       calls go through
   throttled  the vendor asked for patience
   circuit    the vendor doesn't answer, or refuses us; one call probes from time to time
-  paused     a person has paused it`,
+  paused     a person has paused it
+  none       nothing can be called: no route took these events (the line "(unrouted)",
+             whose account is empty in JSON), or the account has left the configuration`,
 		Example: "  syncworker vendors list\n  syncworker vendors list -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd, func(ctx context.Context, c config.Config, store *outbox.Store) error {
-				rows, err := vendorRows(ctx, c, store, a.now())
+				rows, err := vendorRows(ctx, c, store)
 				if err != nil {
 					return err
 				}
@@ -62,14 +66,19 @@ this moment isn't counted. Gates:
 					_, err := fmt.Fprintln(a.stdout, "The configuration has no accounts: add one under vendors.")
 					return err
 				}
+				if a.output == outputTable {
+					for i := range rows {
+						rows[i].Account = shownAccount(rows[i].Account)
+					}
+				}
 				return a.print(rows)
 			})
 		},
 	}
 }
 
-func vendorRows(ctx context.Context, c config.Config, store *outbox.Store, now time.Time) ([]vendorRow, error) {
-	gates, err := store.Gates(ctx)
+func vendorRows(ctx context.Context, c config.Config, store *outbox.Store) ([]vendorRow, error) {
+	stops, err := store.Stops(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +99,7 @@ func vendorRows(ctx context.Context, c config.Config, store *outbox.Store, now t
 	var rows []vendorRow
 	for _, name := range names {
 		row := vendorRow{Account: name, Kind: c.Vendors[name].Kind, BaseURL: c.Vendors[name].BaseURL}
-		row.Gate, row.Why = gateState(gates[name], now)
+		row.Gate, row.Why = gateOf(name, row.Kind, stops)
 		if row.Kind != "" {
 			token := tokens[c.TokenAccount(name)]
 			row.TokenFetchedAt, row.TokenExpiresAt = token.FetchedAt, token.ExpiresAt
@@ -108,16 +117,16 @@ func vendorRows(ctx context.Context, c config.Config, store *outbox.Store, now t
 	return rows, nil
 }
 
-// gateState says whether an account may be called, and why not.
-func gateState(g outbox.Gate, now time.Time) (state, why string) {
-	const minute = "2006-01-02 15:04Z"
+// gateOf says whether an account may be called, and why not.
+func gateOf(account, kind string, stops map[string]outbox.Stop) (gate, why string) {
+	stop, stopped := stops[account]
 	switch {
-	case !g.PausedAt.IsZero():
-		return "paused", fmt.Sprintf("since %s by %s: %s", g.PausedAt.UTC().Format(minute), g.PausedBy, g.PausedWhy)
-	case !g.OpenUntil.IsZero():
-		return "circuit", fmt.Sprintf("%s, opened %d times, next probe %s", g.Cause, g.Opens, g.OpenUntil.UTC().Format(time.TimeOnly+"Z"))
-	case g.ThrottledUntil.After(now):
-		return "throttled", "until " + g.ThrottledUntil.UTC().Format(time.TimeOnly+"Z")
+	case account == "":
+		return "none", "no route took these events: add one, then deliveries resolve --send-again"
+	case kind == "":
+		return "none", "the account has left the configuration: put it back, or cancel"
+	case stopped:
+		return stop.Gate, stop.Why
 	}
 	return "open", ""
 }
@@ -125,9 +134,10 @@ func gateState(g outbox.Gate, now time.Time) (state, why string) {
 func (a *app) pauseCmd() *cobra.Command {
 	var deed deedFlags
 	cmd := &cobra.Command{
-		Use:     "pause ACCOUNT",
-		Short:   "Stop all calls to an account",
-		Long:    `Stops all calls of all workers to an account; those under way end. Events are taken in as before, and wait.`,
+		Use:   "pause ACCOUNT",
+		Short: "Stop all calls to an account",
+		Long: `Stops all calls of all workers to an account; those under way end. Events are taken
+in as before, and wait: "deliveries list" says what they wait for.`,
 		Example: `  syncworker vendors pause dmhub --reason "their maintenance until 02:00"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -147,9 +157,10 @@ func (a *app) pauseCmd() *cobra.Command {
 func (a *app) resumeCmd() *cobra.Command {
 	var deed deedFlags
 	cmd := &cobra.Command{
-		Use:     "resume ACCOUNT",
-		Short:   "Let calls to an account through again",
-		Long:    `Ends a pause, and lets calls through at once where the vendor didn't answer or refused us.`,
+		Use:   "resume ACCOUNT",
+		Short: "Let calls to an account through again",
+		Long: `Ends a pause, and lets calls through at once where the vendor didn't answer or
+refused us, without waiting for a probe.`,
 		Example: `  syncworker vendors resume dmhub --reason "maintenance is over"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -177,7 +188,7 @@ func (a *app) changeGate(cmd *cobra.Command, account string, deed *deedFlags, ch
 		if err := change(ctx, store); err != nil {
 			return err
 		}
-		rows, err := vendorRows(ctx, c, store, a.now())
+		rows, err := vendorRows(ctx, c, store)
 		if err != nil {
 			return err
 		}

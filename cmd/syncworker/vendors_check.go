@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +53,7 @@ type checkRow struct {
 	Status  int           `json:"http_status" col:"HTTP"` // 0: no reply came
 	Code    string        `json:"vendor_code" col:"CODE"`
 	Message string        `json:"message"`
-	Took    time.Duration `json:"took_ns" col:"TOOK"`
+	TookMs  int64         `json:"took_ms"`
 }
 
 func (a *app) checkAccounts(ctx context.Context, c config.Config, accounts []dispatch.Account) error {
@@ -72,7 +71,7 @@ func (a *app) checkAccounts(ctx context.Context, c config.Config, accounts []dis
 		r := checker.Check(ctx)
 		rows[i] = checkRow{
 			Account: account.Name, Kind: kind, Result: "ok", Class: r.Class,
-			Status: r.Status, Code: r.Code, Message: r.Message, Took: a.now().Sub(began),
+			Status: r.Status, Code: r.Code, Message: r.Message, TookMs: a.now().Sub(began).Milliseconds(),
 		}
 		if r.Class != vendors.Applied {
 			rows[i].Result = "failed"
