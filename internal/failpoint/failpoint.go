@@ -26,7 +26,7 @@ const (
 	Claimed         Point = "claimed"          // taken from rest, and that is committed; error: the answer was lost
 	Intended        Point = "intended"         // the intent is committed, the call hasn't begun; error: it may not be sent
 	Sending         Point = "sending"          // half of the request's body is out; a read has no detail
-	Sent            Point = "sent"             // the request is written, nothing is read; a read has no detail; no error
+	Sent            Point = "sent"             // the request is written, nothing is read; a read has no detail
 	Answered        Point = "answered"         // the answer is in memory and nowhere else; no error
 	Settling        Point = "settling"         // inside the transaction that records the answer, all of it written
 	Recorded        Point = "recorded"         // that is committed; error: the answer was lost

@@ -21,8 +21,8 @@ type flight struct {
 	maySend func() error
 	stop    context.CancelFunc
 	until   time.Time // when the exchange has to be over
-	body    int       // its length in bytes
-	about   string    // for failpoints
+	body    int       // bytes of it that are still to be written, for failpoints
+	about   string    // what it is, for failpoints
 
 	mu      sync.Mutex
 	conn    *gateConn // carries the request, once a byte of it may have left
@@ -34,7 +34,7 @@ type flight struct {
 // watch makes the flight known to the connection that the request gets.
 func (f *flight) watch(ctx context.Context) context.Context {
 	f.about = failpoint.Detail(ctx)
-	trace := &httptrace.ClientTrace{
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			f.mu.Lock()
 			f.reused = info.Reused
@@ -43,11 +43,7 @@ func (f *flight) watch(ctx context.Context) context.Context {
 				c.board(f)
 			}
 		},
-	}
-	if failpoint.Enabled {
-		trace.WroteRequest = func(httptrace.WroteRequestInfo) { _ = failpoint.Hit(failpoint.Sent, f.about) }
-	}
-	return httptrace.WithClientTrace(ctx, trace)
+	})
 }
 
 // takeOff is asked before each write to a connection.
@@ -121,29 +117,6 @@ func gated(dial func(ctx context.Context, network, addr string) (net.Conn, error
 		}
 		return &gateConn{Conn: c}, nil
 	}
-}
-
-// send writes to the connection. At a failpoint half of the body goes first.
-func (f *flight) send(c *gateConn, p []byte, first bool) (int, error) {
-	if !failpoint.Enabled || !first {
-		return c.Conn.Write(p)
-	}
-	cut := len(p) - f.body/2
-	if cut <= 0 {
-		cut = len(p) / 2
-	}
-	n, err := c.Conn.Write(p[:cut])
-	if err == nil {
-		err = failpoint.Hit(failpoint.Sending, f.about)
-	}
-	if err == nil {
-		err = f.takeOff(c)
-	}
-	if err != nil {
-		return n, err
-	}
-	m, err := c.Conn.Write(p[cut:])
-	return n + m, err
 }
 
 func (c *gateConn) board(f *flight) {
