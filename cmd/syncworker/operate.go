@@ -25,8 +25,9 @@ import (
 func (a *app) serve(ctx context.Context, c config.Config, store *outbox.Store, conn *nats.Conn,
 	worker *dispatch.Worker, registry *prometheus.Registry, log zerolog.Logger,
 ) error {
-	registry.MustRegister(&ages{
-		store: store, worker: worker, accounts: slices.Sorted(maps.Keys(c.Vendors)), now: a.now,
+	accounts := slices.Sorted(maps.Keys(c.Vendors))
+	registry.MustRegister(newUndecided(store, accounts), &ages{
+		store: store, worker: worker, accounts: accounts, now: a.now,
 		desc: prometheus.NewDesc("syncworker_oldest_delivery_seconds",
 			"Age of the oldest delivery that isn't final: the figure to page on.", []string{"account", "state"}, nil),
 	})
