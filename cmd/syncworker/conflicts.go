@@ -18,9 +18,9 @@ func (a *app) conflictsCmd() *cobra.Command {
 	return parentCmd(&cobra.Command{
 		Use:     "conflicts",
 		GroupID: groupOps,
-		Short:   "See and resolve events that contradict one that was there before",
-		Long: `Of two events that contradict each other the second isn't sent: both are kept
-until somebody decides. Causes:
+		Short:   "See and resolve events that clash with an earlier one",
+		Long: `Where an event clashes with an earlier one it isn't sent: both are kept until
+somebody decides. Causes:
 
   content     the same identity came again with other content
   deleted     a create for an order that was deleted

@@ -41,7 +41,7 @@ func (d *deciding) register(cmd *cobra.Command) *cobra.Command {
 	d.filters.register(cmd, "state-reason")
 	d.deed.register(cmd)
 	cmd.Flags().BoolVar(&d.yes, "yes", false, "act; without it the plan is printed")
-	cmd.Flags().Float64Var(&d.rate, "rate", 50, "how many a second at most")
+	cmd.Flags().Float64Var(&d.rate, "rate", 50, "how many deliveries a second at most")
 	limitFlag(cmd, &d.limit, 0, "how many at most, oldest first; 0 = all")
 	return cmd
 }

@@ -22,14 +22,14 @@ func (a *app) deliveriesCmd() *cobra.Command {
 		Short:   "See what became of events at their vendors, and decide what is stuck",
 		Long: `A delivery is one event for one vendor account.
 
-  state      meaning                                        what you can do
+  state      meaning                                           what you can do
 
-  pending    to be called, or behind another of its lane    cancel
-  waiting    what has to go first is missing or stuck       cancel
-  inflight   its call is under way                          wait
+  pending    to be called, or behind another of its lane       wait, cancel
+  waiting    what has to go first is missing or stuck          cancel
+  inflight   its call is under way                             wait
   unknown    its call may have taken effect: being found out   wait
-  held       needs your decision                            resolve, cancel
-  dead       refused, or given up: no effect exists         replay, cancel
+  held       needs your decision                               resolve, cancel
+  dead       refused, or given up: no effect exists            replay, cancel
   delivered  the effect exists
   cancelled  a person decided that it isn't sent`,
 	}, a.deliveriesListCmd(), a.deliveriesShowCmd(), a.replayCmd(), a.cancelCmd(), a.resolveCmd())

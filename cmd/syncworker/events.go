@@ -25,7 +25,7 @@ func (a *app) eventsCmd() *cobra.Command {
 func (a *app) eventsStatusCmd() *cobra.Command {
 	var q outbox.Question
 	cmd := &cobra.Command{
-		Use:   "status (VALUE | --order NUMBER | --uuid UUID | --order NUMBER --uuid UUID | --id ID)",
+		Use:   "status (VALUE | --order NUMBER | --uuid UUID | --id ID)",
 		Short: "Say what became of an order number, a uuid or an event id",
 		Long: `Shows where each event went, what the vendor says, how often it came again, and the
 conflicts and rejects that are about it:

@@ -26,9 +26,11 @@ to NATS JetStream, keeps them in a Postgres outbox and gives each one its effect
 at the loyalty vendor: once, in order, with a receipt.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something needs a person.`,
-		Example: `  syncworker config check            # is the configuration right?
-  syncworker config print            # what is in force, and where it was set
-  syncworker version -o json`,
+		Example: `  syncworker dev --demo                      # see all of it at work, without any setting
+  syncworker publish --check events.ndjson   # publishers: does the contract take them?
+  syncworker events status ORDER             # publishers: what became of an order?
+  syncworker deliveries list --state held    # ops: what waits for a decision?
+  syncworker config check                    # is the configuration right?`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: a.checkGlobalFlags,
