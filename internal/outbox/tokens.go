@@ -60,7 +60,7 @@ func (s *Store) ReplaceToken(ctx context.Context, account string, used int64,
 		if t, err = accessToken(ctx, tx, account); err != nil || t.Generation != used {
 			return err
 		}
-		value, lifetime, err := fetch(ctx)
+		value, lifetime, err := fetch(failpoint.About(ctx, ""))
 		if err == nil {
 			err = failpoint.Hit(failpoint.Token, account)
 		}
