@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,8 +34,11 @@ type options struct {
 	Restore  bool    // put Postgres back to an older copy
 	Tail     bool    // put the stream back to an older copy
 	Disk     string  // "", nats or postgres: whose disk runs full
-	Every    every
-	Progress io.Writer // nil: quiet
+	// Failpoints is the share of steps at which a worker dies, all workers but
+	// the first; a tenth of that and a half: at which it stands still or fails.
+	Failpoints float64
+	Every      every
+	Progress   io.Writer // nil: quiet
 }
 
 // every is how long it takes on average until the next fault of a track.
@@ -58,6 +62,7 @@ const drainLimit = 60 * time.Second
 type harness struct {
 	options
 	work     string // what isn't part of the bundle
+	disk     string // the small file system; empty: there is none
 	nats     *natsServers
 	postgres *devstack.Postgres
 	vendor   *vendor
@@ -111,7 +116,7 @@ func (h *harness) set(ctx context.Context) error {
 	}
 	if h.Binary == "" {
 		h.Binary = filepath.Join(h.work, "syncworker")
-		if err := build(ctx, h.Root, h.Binary, h.Race, ""); err != nil {
+		if err := build(ctx, h.Root, h.Binary, h.Race); err != nil {
 			return err
 		}
 	}
@@ -126,6 +131,9 @@ func (h *harness) set(ctx context.Context) error {
 	if h.Cluster {
 		nodes = 3
 	}
+	if err := h.shrink(); err != nil {
+		return err
+	}
 	if h.nats, err = newNATS(h.work, nodes); err != nil {
 		return err
 	}
@@ -136,6 +144,26 @@ func (h *harness) set(ctx context.Context) error {
 	return err
 }
 
+// shrink puts the server whose disk is to run full on a small one. A machine that
+// doesn't allow that goes without, and the bundle says so.
+func (h *harness) shrink() error {
+	size := map[string]int{"nats": 64, "postgres": 512}[h.Disk]
+	if h.Disk == "" {
+		return nil
+	}
+	if size == 0 {
+		return fmt.Errorf("found disk %q: use nats or postgres", h.Disk)
+	}
+	dir := filepath.Join(h.work, map[string]string{"nats": "nats1/store", "postgres": "postgres"}[h.Disk])
+	if err := mount(dir, size); err != nil {
+		h.run.Skipped = append(h.run.Skipped, "disk_full: "+err.Error())
+		h.Disk = ""
+		return nil
+	}
+	h.disk = dir
+	return nil
+}
+
 // start connects the publisher, migrates, and runs the workers.
 func (h *harness) start(ctx context.Context) error {
 	messages, mobiles, err := script(h.Seed, int(h.Rate*h.Duration.Seconds()), h.vendor)
@@ -144,7 +172,7 @@ func (h *harness) start(ctx context.Context) error {
 	}
 	h.messages = messages
 	h.run = check.Run{
-		Seed: h.Seed, Account: account, Slots: maxFlight, Timeout: timeout, Quiet: quiet, Lease: lease,
+		Skipped: h.run.Skipped, Seed: h.Seed, Account: account, Slots: maxFlight, Timeout: timeout, Quiet: quiet, Lease: lease,
 		Secret: secret, Mobiles: mobiles, Messages: len(messages), Ends: map[string]string{},
 	}
 	for _, m := range h.vendor.Members() {
@@ -212,6 +240,9 @@ func (h *harness) trade(ctx context.Context) {
 	}
 	beside.Go(func() { h.operators.work(publishing, h.Every.Operator) })
 	beside.Go(func() { h.watch(publishing) })
+	for _, w := range h.workers {
+		beside.Go(func() { h.supervise(publishing, w) })
+	}
 	// Whatever stands in its way, publishing ends some time.
 	limited, cancel := context.WithTimeout(ctx, 3*h.Duration+time.Minute)
 	defer cancel()
@@ -276,6 +307,11 @@ func (h *harness) calm(ctx context.Context) error {
 		err = errors.Join(err, n.start())
 	}
 	for _, w := range h.workers {
+		w.signal(syscall.SIGCONT)
+		if len(w.armed) > 0 { // what dies at random can't be waited for
+			w.kill()
+			w.armed = nil
+		}
 		err = errors.Join(err, w.start())
 	}
 	h.run.LastFault = time.Now()
@@ -303,6 +339,9 @@ func (h *harness) end() {
 		h.postgres.Kill()
 		_ = h.postgres.Stop(context.Background())
 		_ = devstack.RemovePostgres(context.Background(), filepath.Join(h.work, "postgres"))
+	}
+	if h.disk != "" {
+		_ = syscall.Unmount(h.disk, 0)
 	}
 	if h.work != "" {
 		_ = os.RemoveAll(h.work)

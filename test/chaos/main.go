@@ -100,6 +100,7 @@ func flags(args []string) options {
 	f.BoolVar(&o.Restore, "restore", false, "put Postgres back to a copy of some seconds ago, too")
 	f.BoolVar(&o.Tail, "tail", false, "put the stream back to a copy of some seconds ago, too")
 	f.StringVar(&o.Disk, "disk", "", "nats or postgres: whose disk runs full, too")
+	f.Float64Var(&o.Failpoints, "failpoints", 0, "share of steps at which a worker dies, all workers but the first; 0.0003 is much")
 	_ = f.Parse(args) // exits by itself
 	if o.Out == "" {
 		o.Out = fmt.Sprintf("%s/chaos-%d", os.TempDir(), o.Seed)

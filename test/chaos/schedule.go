@@ -12,6 +12,8 @@ const (
 	workerKill      = "worker_kill"
 	workerStop      = "worker_stop" // SIGSTOP past the lease, then SIGCONT: a zombie
 	workerTerm      = "worker_term"
+	workerExit      = "worker_exit" // by itself: it couldn't begin, or was killed between two looks
+	failpoint       = "failpoint"   // killed or stopped by one
 	natsKill        = "nats_kill"
 	consumerDelete  = "consumer_delete"
 	streamFull      = "stream_full"
@@ -82,7 +84,7 @@ func (o options) streamFault(rng *rand.Rand) step {
 	if o.Tail && rng.Float64() < 0.3 {
 		s.Kind, s.For = streamTail, between(rng, 1000, 3000)
 	}
-	if o.Disk != "" && rng.Float64() < 0.3 {
+	if o.Disk == "nats" && rng.Float64() < 0.3 {
 		s.Kind, s.For = diskFull, between(rng, 1000, 3000)
 	}
 	return s
@@ -93,7 +95,7 @@ func (o options) databaseFault(rng *rand.Rand) step {
 	if o.Restore && rng.Float64() < 0.5 {
 		s.Kind, s.For = postgresRestore, between(rng, 2000, 10000)
 	}
-	if o.Disk != "" && rng.Float64() < 0.3 {
+	if o.Disk == "postgres" && rng.Float64() < 0.3 {
 		s.Kind, s.For = diskFull, between(rng, 1000, 3000)
 	}
 	return s

@@ -35,6 +35,9 @@ func (h *harness) configure(ctx context.Context) error {
 			name: fmt.Sprintf("worker%d", i+1), out: h.Out, binary: h.Binary, env: env,
 			configFile: filepath.Join(h.work, fmt.Sprintf("worker%d.yaml", i+1)),
 		}
+		if h.Failpoints > 0 && i > 0 {
+			w.armed = armed(h.Failpoints, h.Seed*100+uint64(i))
+		}
 		if err := h.wire(w, replicas, vendorHost); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +23,7 @@ type worker struct {
 	binary     string
 	configFile string
 	env        []string
+	armed      []string // environment: the failpoints
 
 	mu      sync.Mutex // guards all below
 	process *child
@@ -44,7 +46,7 @@ func (w *worker) start() error {
 	}
 	defer log.Close() //nolint:errcheck // the process has its own descriptor
 	cmd := exec.Command(w.binary, "run", "--config", w.configFile)
-	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), w.env...), log, log
+	cmd.Env, cmd.Stdout, cmd.Stderr = slices.Concat(os.Environ(), w.env, w.armed), log, log
 	if w.process, err = startChild(cmd); err != nil {
 		return fmt.Errorf("running %s: %w", w.name, err)
 	}
@@ -154,13 +156,10 @@ func workerConfig(file string, natsURLs []string, database, vendorURL string, re
 const lease = 3 * time.Second
 
 // build makes the binary that all workers and operators run.
-func build(ctx context.Context, root, to string, race bool, tags string) error {
-	args := []string{"build", "-o", to}
+func build(ctx context.Context, root, to string, race bool) error {
+	args := []string{"build", "-tags", "failpoints", "-o", to}
 	if race {
 		args = append(args, "-race")
-	}
-	if tags != "" {
-		args = append(args, "-tags", tags)
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/syncworker")...)
 	cmd.Dir = root

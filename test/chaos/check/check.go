@@ -60,6 +60,9 @@ type Report struct {
 	Looked   map[string]int // how much was looked at, by invariant
 	Findings []Finding
 	States   map[string]int // of the deliveries, with their reasons
+	// Overtaken counts effects that went before an older event of their order which
+	// another worker had received later than theirs, but well before the call.
+	Overtaken int
 }
 
 // Of counts the findings of an invariant.
@@ -95,6 +98,9 @@ func (r Report) Print(w io.Writer) {
 	}
 	_ = t.Flush()
 	fmt.Fprintln(w, "\ndeliveries:", strings.TrimPrefix(fmt.Sprint(r.States), "map"))
+	if r.Overtaken > 0 {
+		fmt.Fprintf(w, "%d effects went before an older event of their order that had come later\n", r.Overtaken)
+	}
 	printed := map[string]int{}
 	for _, f := range r.Findings {
 		if printed[f.Invariant]++; printed[f.Invariant] <= most {

@@ -46,7 +46,7 @@ func (c *checker) lossBudget() int {
 }
 
 // cutting are the faults that cut off calls, or what is known of them.
-var cutting = []string{"worker_kill", "worker_stop", "worker_term", "link_toxic", "link_cut", "postgres_kill", "postgres_restore", "disk_full"}
+var cutting = []string{"worker_kill", "worker_stop", "worker_term", "link_toxic", "link_cut", "postgres_kill", "postgres_restore", "disk_full", "failpoint", "worker_exit"}
 
 func refundLike(d *Delivery) bool {
 	return d.Type == "order.refunded" || d.Type == "order.refund_deleted"
@@ -139,8 +139,15 @@ func (c *checker) memberKnown(d *Delivery) bool {
 func (c *checker) overtakenByDelete(d *Delivery) bool {
 	deleted := c.effects[target{"deal.delete", c.target(d).order, ""}]
 	calls := c.calls[c.target(d)]
-	return len(deleted) > 0 && (len(calls) == 0 || calls[0].Time.After(deleted[0].Time)) &&
-		d.ReceivedAt.After(deleted[0].Time.Add(-recordMargin))
+	return len(deleted) > 0 && (len(calls) == 0 || calls[0].Time.After(deleted[0].Time)) && c.cameAfterDelete(d)
+}
+
+// cameAfterDelete reports whether the outbox got an event only once it had the
+// delete of its order: by the contract the delete is the later of the two.
+func (c *checker) cameAfterDelete(d *Delivery) bool {
+	return slices.ContainsFunc(c.lanes[d.Lane], func(o *Delivery) bool {
+		return o.Type == "order.deleted" && d != o && !c.knownBefore(d, o)
+	})
 }
 
 // mayBeDead reports whether the vendor has refused a delivery for good, or a

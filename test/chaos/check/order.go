@@ -26,7 +26,11 @@ func (c *checker) inOrder() {
 		if e == nil || e.OrderNo == "" {
 			continue
 		}
-		for _, effect := range c.effects[c.target(d)] {
+		effects := c.effects[c.target(d)]
+		if n := len(effects); n > 1 && c.setAgain(d) {
+			effects = effects[n-1:] // what counts is what was set last
+		}
+		for _, effect := range effects {
 			orders[e.OrderNo] = append(orders[e.OrderNo], taken{effect, d, e})
 		}
 	}
@@ -61,6 +65,8 @@ func (c *checker) pair(first, second taken) {
 		// It waits for its refund, and what comes later may pass.
 	case c.knownBefore(b, a):
 		c.find("inverted: %s, after %s", c.show(b), c.show(a))
+	case b.ReceivedAt.Add(recordMargin).Before(first.Time):
+		c.report.Overtaken++
 	}
 }
 

@@ -104,14 +104,14 @@ func (c *checker) contradicted(order string) bool {
 }
 
 // afterDelete explains a write to a deleted order: the delete itself again, or
-// an event that the outbox got only after the delete was sent.
+// an event that came to the outbox after the delete.
 func (c *checker) afterDelete(v Violation) string {
 	if v.Op == "deal.delete" {
 		return ""
 	}
 	deleted := c.effects[target{"deal.delete", v.Key, ""}]
 	for _, d := range c.ofOrder(v.Key) {
-		if operations[d.Type] == v.Op && len(deleted) > 0 && (c.touched(d) || d.ReceivedAt.After(deleted[0].Time.Add(-recordMargin))) {
+		if operations[d.Type] == v.Op && len(deleted) > 0 && (c.touched(d) || c.cameAfterDelete(d)) {
 			return ""
 		}
 	}
