@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -49,6 +50,9 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, token Token, b Batch, fres
 	if err != nil {
 		return err
 	}
+	if err := freeAbandoned(ctx, tx, ownedByOthers(lanes, token)); err != nil {
+		return err
+	}
 	for _, r := range routes {
 		lane := lanes[r.lane]
 		switch {
@@ -77,6 +81,35 @@ type laneRow struct {
 // worker: it has the lane, and nothing rests there that has to go first.
 func (l *laneRow) handsTo(token Token) bool {
 	return l.owner != nil && *l.owner == token && !l.resting
+}
+
+func ownedByOthers(lanes map[Lane]*laneRow, token Token) map[Lane]Token {
+	others := map[Lane]Token{}
+	for lane, l := range lanes {
+		if l.owner != nil && *l.owner != token {
+			others[lane] = *l.owner
+		}
+	}
+	return others
+}
+
+// freeAbandoned makes lanes due whose owner has ended: recovery finds a lane by
+// what is in it, and so leaves one that was empty. An owner that hasn't ended
+// doesn't before this transaction is over, so that its recovery finds what came.
+func freeAbandoned(ctx context.Context, tx pgx.Tx, owned map[Lane]Token) error {
+	if len(owned) == 0 {
+		return nil
+	}
+	const sql = `
+		WITH owners AS MATERIALIZED (
+			SELECT token, ended_at FROM outbox.workers WHERE token = ANY($2) ORDER BY token FOR KEY SHARE)
+		UPDATE outbox.lanes SET owner = NULL, resting = true, news = true, next_at = CASE WHEN account <> '' THEN now() END
+		WHERE lane = ANY($1) AND owner IN (SELECT token FROM owners WHERE ended_at IS NOT NULL)`
+	_, err := tx.Exec(ctx, sql, slices.Collect(maps.Keys(owned)), slices.Collect(maps.Values(owned)))
+	if err != nil {
+		return fmt.Errorf("freeing lanes of workers that have ended: %w", err)
+	}
+	return nil
 }
 
 func (b *Batch) takes(r *route) bool {

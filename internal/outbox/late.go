@@ -64,12 +64,17 @@ func wakeLane(ctx context.Context, tx pgx.Tx, lane Lane, facts LaneUpdate) error
 			deleted = deleted OR $5,
 			resting = true, news = true,
 			next_at = CASE WHEN owner IS NULL AND account <> '' THEN now() END
-		WHERE lane = $1`
-	_, err := tx.Exec(ctx, sql, lane, facts.Created, orNull(facts.UpdatedTo), facts.RefundsBy, facts.Deleted)
+		WHERE lane = $1
+		RETURNING owner`
+	var owner *Token
+	err := tx.QueryRow(ctx, sql, lane, facts.Created, orNull(facts.UpdatedTo), facts.RefundsBy, facts.Deleted).Scan(&owner)
 	if err != nil {
 		return fmt.Errorf("waking a lane: %w", err)
 	}
-	return nil
+	if owner == nil {
+		return nil
+	}
+	return freeAbandoned(ctx, tx, map[Lane]Token{lane: *owner})
 }
 
 // storable makes text that Postgres takes: valid UTF-8 without NUL.

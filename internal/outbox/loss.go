@@ -104,7 +104,7 @@ func doubt(ctx context.Context, tx pgx.Tx, known map[Token]Mark, loss *Loss) err
 		}
 	}
 	const due = `
-		UPDATE outbox.lanes SET resting = true, news = true, next_at = now()
+		UPDATE outbox.lanes SET owner = NULL, resting = true, news = true, next_at = now()
 		WHERE account <> '' AND lane IN (SELECT lane FROM outbox.deliveries WHERE listed IN ('unknown', 'held') AND reason = $1)`
 	if _, err := tx.Exec(ctx, due, ReasonLostCommit); err != nil {
 		return fmt.Errorf("waking lanes: %w", err)

@@ -1,0 +1,105 @@
+package outbox_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"syncworker/internal/event"
+	"syncworker/internal/outbox"
+)
+
+// abandons leaves an order whose create was settled by a worker that ended before
+// it let go of the lane: a drain does, since it begins nothing new.
+func (s *shop) abandons(order string, state outbox.State) (id int64) {
+	s.t.Helper()
+	token := s.worker(time.Hour)
+	h := s.enqueues(token, s.batch([]string{account}, line{kind: event.OrderCreated, order: order})).Handed[0]
+	require.NoError(s.t, s.intends(token, 1, &h.Work))
+	c := delivers(2, h)
+	c.Settles[0].State, c.Lanes[0].Release = state, false
+	if state == outbox.Dead {
+		c.Settles[0].Reason = "refused"
+	}
+	c.Lanes[0].Created = string(state)
+	_, err := s.Commit(s.t.Context(), token, c)
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.End(s.t.Context(), token))
+	return h.ID
+}
+
+func (s *shop) claimsAll() (work []*outbox.Work) {
+	s.t.Helper()
+	loaded, err := s.Claim(s.t.Context(), s.token, account, 10)
+	require.NoError(s.t, err)
+	for _, l := range loaded {
+		work = append(work, l.Work...)
+	}
+	return work
+}
+
+func TestWhatComesToALaneOfAnEndedWorkerIsFound(t *testing.T) {
+	s := newShop(t)
+	s.abandons("o1", outbox.Delivered)
+	out := s.enqueues(s.token, s.batch([]string{account}, line{kind: event.OrderCancelled, order: "o1", minute: 1}))
+	require.True(t, out.Rested)
+	require.Len(t, s.claimsAll(), 1)
+}
+
+func TestWhatAPersonReplaysInALaneOfAnEndedWorkerIsFound(t *testing.T) {
+	s := newShop(t)
+	s.acts(outbox.Replay, s.abandons("o1", outbox.Dead))
+	require.Len(t, s.claimsAll(), 1)
+}
+
+func TestALossIsFoundWhereAnEndedWorkerHasALane(t *testing.T) {
+	s := newShop(t)
+	s.abandons("o1", outbox.Dead)
+	loss, err := s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Decisions: 1}})
+	require.NoError(t, err)
+	require.Equal(t, 1, loss.Held)
+}
+
+// A worker that is being recovered while something comes to its lane: one of the
+// two waits for the other.
+func TestWhatComesWhileTheLanesOwnerIsRecoveredIsFound(t *testing.T) {
+	s := newShop(t)
+	dead := s.worker(time.Hour)
+	h := s.enqueues(dead, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o1"})).Handed[0]
+	c := delivers(1, h)
+	c.Lanes[0].Release = false
+	_, err := s.Commit(t.Context(), dead, c)
+	require.NoError(t, err)
+
+	recovery, err := s.conn.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = recovery.Exec(t.Context(), `SELECT FROM outbox.workers WHERE token = $1 FOR UPDATE`, dead)
+	require.NoError(t, err)
+	b := s.batch([]string{account}, line{kind: event.OrderCancelled, order: "o1", minute: 1})
+	enqueued := make(chan error, 1)
+	go func() {
+		_, err := s.Enqueue(t.Context(), s.token, b)
+		enqueued <- err
+	}()
+	s.waitsForLock()
+	_, err = recovery.Exec(t.Context(), `UPDATE outbox.workers SET ended_at = now() WHERE token = $1`, dead)
+	require.NoError(t, err)
+	require.NoError(t, recovery.Commit(t.Context()))
+	require.NoError(t, <-enqueued)
+	require.Len(t, s.claimsAll(), 1)
+}
+
+// waitsForLock returns once some transaction of this database waits for another.
+func (s *shop) waitsForLock() {
+	s.t.Helper()
+	watch, err := pgx.ConnectConfig(s.t.Context(), s.conn.Config())
+	require.NoError(s.t, err)
+	defer watch.Close(s.t.Context()) //nolint:errcheck // the database is dropped next
+	require.Eventually(s.t, func() bool {
+		const sql = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+		var n int
+		return watch.QueryRow(s.t.Context(), sql).Scan(&n) == nil && n > 0
+	}, time.Minute, 10*time.Millisecond)
+}
