@@ -116,8 +116,10 @@ func TestWhatTheVendorHasNotTakenCostsLittle(t *testing.T) {
 				reason   string
 				cost     int
 			}{
-				{vendors.Throttled, false, ThrottledBy, 0}, {vendors.Denied, false, DeniedBy, 0},
-				{vendors.NotSent, false, NotReached, 1}, {vendors.NotSent, true, NotReached, 0},
+				{vendors.Throttled, false, ThrottledBy, 0},
+				{vendors.Denied, false, DeniedBy, 0},
+				{vendors.NotSent, false, NotReached, 1},
+				{vendors.NotSent, true, NotReached, 0},
 			} {
 				s, w := situation(t, name, before)
 				class := x.class
