@@ -110,14 +110,15 @@ func (w *Worker) begin(ctx context.Context) (*hand, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.vouch(ctx, token, true); err != nil {
-		return nil, err
-	}
 	h := newHand(w, token, low, asked.Add(w.config.Lease))
-	if err := h.renew(ctx); err != nil {
-		return nil, err
+	if err = w.vouch(ctx, token, true); err == nil {
+		err = h.renew(ctx)
 	}
-	return h, nil
+	if err == nil {
+		return h, nil
+	}
+	// Else the others would leave this worker its share until the lease runs out.
+	return nil, errors.Join(err, h.end(ctx, w.config.Lease/3, err))
 }
 
 // vouch makes sure that the database that answers has all that any worker is

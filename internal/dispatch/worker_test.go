@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -384,4 +385,22 @@ func TestAWorkerThatEndsLeavesNothingInFlight(t *testing.T) {
 	require.Len(t, s.vendor.pushes, delivered, "each answer is written down")
 	s.begin()
 	s.eventually(map[string]int{"delivered": 200})
+}
+
+// forgetful is a witness that can't be asked.
+type forgetful struct{}
+
+func (forgetful) Begin(context.Context, outbox.Token) (bool, error) { return false, errors.New("away") }
+
+func (forgetful) Known(context.Context) (map[outbox.Token]outbox.Mark, error) { return nil, nil }
+
+func (forgetful) Saw(outbox.Token, outbox.Mark) {}
+
+func TestAWorkerThatCannotBeginLeavesNoTokenBehind(t *testing.T) {
+	s := newShop(t, nil)
+	s.config.Witness = forgetful{}
+	_, err := s.Worker.begin(t.Context())
+	require.ErrorContains(t, err, "away")
+	require.Equal(t, 0, s.count(`SELECT count(*) FROM outbox.workers WHERE ended_at IS NULL`), "it would have a share of the limits")
+	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.workers`))
 }
