@@ -24,6 +24,9 @@ bench: deps build ## what the worker does a second, beside a bare loop; FULL=1 f
 isolation: deps build ## what one bad order, member, account or event costs the others
 	cd bench && $(GO) run . -worker ../bin/syncworker -isolation -events 100 -out isolation.json
 
+mutants: deps ## break the program in sixteen ways; each has to be caught by a test
+	$(GO) run ./test/mutants
+
 build: ## bin/syncworker, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/syncworker ./cmd/syncworker
 

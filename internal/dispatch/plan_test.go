@@ -31,6 +31,7 @@ var kinds = map[string]event.Type{
 //	unclear   an earlier call wasn't answered, a minute ago
 //	old       the same, two hours ago: no key is recognized any more
 //	lost      the same, by a process that the database has forgotten
+//	since     its state began just now
 func row(t require.TestingT, id int64, text string) *outbox.Work {
 	fields := strings.Fields(text)
 	kind, uuid, _ := strings.Cut(fields[0], ":")
@@ -62,6 +63,8 @@ func row(t require.TestingT, id int64, text string) *outbox.Work {
 			w.Ambiguous, w.FirstSentAt = true, planned.Add(-2*time.Hour)
 		case "lost":
 			w.Ambiguous = true
+		case "since":
+			w.StateSince = planned
 		default:
 			require.Fail(t, "unknown word", f)
 		}
@@ -174,6 +177,13 @@ func TestWhatAnOrderDoesNext(t *testing.T) {
 			"1 held:unclear, 2 waiting:predecessor_held",
 		},
 		{"an unclear update is repeated", plain, Lane{LaneState: created}, false, []string{"update:u1 unknown:worker_lost due=0s unclear"}, "push 1"},
+		{
+			"but not while its first call may still arrive", plain,
+			Lane{LaneState: created},
+			false,
+			[]string{"update:u1 unknown:worker_lost due=0s unclear since", "cancel pending at=1m"},
+			"1 unknown:worker_lost 5m10s, 2 waiting:predecessor_unknown",
+		},
 		{"an unclear create is read", reading, Lane{}, false, []string{"create unknown:worker_lost due=0s unclear"}, "find 1"},
 		{"or repeated where that replaces", replaced, Lane{}, false, []string{"create unknown:worker_lost due=0s unclear"}, "push 1"},
 		{"but not where it may replace what came after", replaced, Lane{}, false, []string{"create unknown:lost_commit due=0s lost"}, "1 held:unclear"},

@@ -1,0 +1,129 @@
+package main
+
+// mutants are the ways to break the program, each with the text that it replaces.
+// A mutant that doesn't fit the program any more is an error, and not a success.
+var mutants = []mutant{
+	{
+		name: "acknowledge before the commit",
+		edits: []edit{{
+			"internal/consumer/consumer.go",
+			"	out, err := c.commit(ctx, batch)\n	if err != nil {\n		for _, m",
+			"	for _, m := range messages {\n		_ = m.Ack()\n	}\n	out, err := c.commit(ctx, batch)\n	if err != nil {\n		for _, m",
+		}},
+		pkg: "./cmd/syncworker", tests: "TestADatabaseThatGoesAwayLosesAndRepeatsNothing",
+	},
+	{
+		name:  "no intent before the call",
+		edits: []edit{{"internal/dispatch/call.go", "	got := <-answers\n", "	var got answer\n"}},
+		pkg:   "./cmd/syncworker", tests: "TestADatabaseThatGoesAwayLosesAndRepeatsNothing",
+	},
+	{
+		name: "no fencing",
+		edits: []edit{
+			{
+				"internal/outbox/settle.go",
+				"	tag, err := tx.Exec(ctx, sql, token, number)\n",
+				"	return false, nil\n	tag, err := tx.Exec(ctx, sql, token, number)\n",
+			},
+			{
+				"internal/outbox/settle.go", "		WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls\n			AND d.state NOT IN ('delivered', 'dead', 'cancelled')\n		RETURNING d.id`\n	n := len(settles)",
+				"		WHERE d.id = u.id AND $1::bigint > 0 AND d.calls = u.was_calls\n			AND d.state NOT IN ('delivered', 'dead', 'cancelled')\n		RETURNING d.id`\n	n := len(settles)",
+			},
+			{"internal/outbox/settle.go", "JOIN outbox.lanes l ON l.lane = u.lane AND l.owner = $1 AND l.epoch = u.epoch", "JOIN outbox.lanes l ON l.lane = u.lane AND $1::bigint > 0"},
+		},
+		pkg: "./internal/outbox", tests: "TestAWorkerThatLostItsLeaseCanNotWrite",
+	},
+	{
+		name:  "a new uuid for each repeat",
+		edits: []edit{{"internal/dispatch/call.go", "Key: w.VendorKey,", "Key: vendors.FurtherKey(w.VendorKey, w.ID, w.Calls),"}},
+		pkg:   "./test/killmatrix", tests: "TestKillMatrix/sent/point.incremented",
+	},
+	{
+		name: "a refund is repeated",
+		edits: []edit{{
+			"internal/vendors/dmhub/operation.go", "		op.Repeat = vendors.RepeatNever\n", "		op.Repeat = vendors.RepeatAlways\n",
+		}},
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/sent/order.refunded",
+	},
+	{
+		name: "the stream's sequence as identity",
+		edits: []edit{{
+			"internal/outbox/enqueue.go", "identity: in.Event.Identity()}",
+			"identity: event.Identity{Tenant: in.Event.Tenant, UUID: fmt.Sprint(in.Sequence)}}",
+		}},
+		pkg: "./internal/outbox", tests: "TestADuplicateIsCountedInAndAcrossBatches",
+	},
+	{
+		name: "no tenant in the identity",
+		edits: []edit{{
+			"internal/outbox/enqueue.go", "		arrivals[i] = arrival{Incoming: in, identity: in.Event.Identity()}\n",
+			"		arrivals[i] = arrival{Incoming: in, identity: in.Event.Identity()}\n		arrivals[i].identity.Tenant = \"default\"\n",
+		}},
+		pkg: "./internal/outbox", tests: "TestTenantsThatShareAnAccountDoNotShareItsVendorKeys",
+	},
+	{
+		name: "redirects are followed",
+		edits: []edit{{
+			"internal/vendors/transport.go", "	resp, err := t.http.RoundTrip(hreq)\n",
+			"	resp, err := (&http.Client{Transport: t.http}).Do(hreq)\n",
+		}},
+		pkg: "./internal/vendors/dmhub", tests: "TestConformance|TestNoFaultMakesAClassLie",
+	},
+	{
+		name: "HTTP 200 is trusted",
+		edits: []edit{{
+			"internal/vendors/dmhub/reply.go", "	switch {\n	case rep.kind == apiError && refusal(rep.code):\n",
+			"	switch {\n	case status == http.StatusOK:\n		return vendors.Applied\n	case rep.kind == apiError && refusal(rep.code):\n",
+		}},
+		pkg: "./internal/vendors/dmhub", tests: "TestConformance",
+	},
+	{
+		name: "a dead create lets its refund through",
+		edits: []edit{{
+			"internal/dispatch/plan.go", "	case p.Created == string(outbox.Dead):\n",
+			"	case p.Created == string(outbox.Dead):\n		return d, true\n	case p.Created == string(outbox.Dead):\n",
+		}},
+		pkg: "./internal/dispatch", tests: "TestWhatAnOrderDoesNext",
+	},
+	{
+		name: "the uuid's window is ignored",
+		edits: []edit{{
+			"internal/dispatch/policy.go", "		return !d.FirstSentAt.IsZero() && at.Before(d.FirstSentAt.Add(op.Window))\n", "		return true\n",
+		}},
+		pkg: "./internal/dispatch", tests: "TestWhenAWriteMayBeRepeated|TestARepeatThatCameTooLateIsNotSent",
+	},
+	{
+		name: "everything unclear is held",
+		edits: []edit{{
+			"internal/dispatch/decide.go", "	d.QuietUntil = s.Now.Add(s.Policy.QuietPeriod)\n	if !s.Outage {\n",
+			"	d.QuietUntil = s.Now.Add(s.Policy.QuietPeriod)\n	if true {\n		return s.hold(d, Unclear)\n	}\n	if !s.Outage {\n",
+		}},
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/sent/point.incremented",
+	},
+	{
+		name: "what sets a state is repeated at once",
+		edits: []edit{{
+			"internal/dispatch/plan.go", "op.Repeat == vendors.RepeatAlways && p.now.Before(p.quiet(d)):", "false && p.now.Before(p.quiet(d)):",
+		}},
+		pkg: "./internal/dispatch", tests: "TestWhatAnOrderDoesNext",
+	},
+	{
+		name: "absence is believed before the quiet period is over",
+		edits: []edit{{
+			"internal/dispatch/decide.go", "	if asked.Before(d.QuietUntil) {", "	if false {",
+		}},
+		pkg: "./internal/dispatch", tests: "TestOnlyAReadThatBeganAfterTheQuietPeriodProvesAbsence",
+	},
+	{
+		name:  "a database that went back in time is believed",
+		edits: []edit{{"internal/outbox/loss.go", "	var l Loss\n", "	var l Loss\n	return l\n"}},
+		pkg:   "./cmd/syncworker", tests: "TestWhatWasSentInALostTimeIsReadNotRepeated",
+	},
+	{
+		name: "a lane is let go with what another worker added",
+		edits: []edit{{
+			"internal/outbox/settle.go", "u.release AND l.handed = u.met AND NOT l.news AS free", "u.release AND l.handed = u.met AS free",
+		}},
+		pkg: "./internal/outbox", tests: "TestALaneIsNotLetGoWhileAnotherWorkerHasAddedToIt",
+	},
+}
