@@ -82,6 +82,10 @@ func (h *harness) save(ctx context.Context) error {
 		return fmt.Errorf("dumping the tables: %w", err)
 	}
 	defer conn.Close(ctx) //nolint:errcheck // it was read
+	// Fresh tables have no statistics, without which the views take minutes.
+	if _, err := conn.Exec(ctx, "ANALYZE"); err != nil {
+		return fmt.Errorf("analyzing the tables: %w", err)
+	}
 	for file, table := range tables {
 		if err := dump(ctx, conn, table, filepath.Join(h.Out, "db", file+".ndjson")); err != nil {
 			return err

@@ -12,7 +12,8 @@ const (
 	workerKill      = "worker_kill"
 	workerStop      = "worker_stop" // SIGSTOP past the lease, then SIGCONT: a zombie
 	workerTerm      = "worker_term"
-	workerExit      = "worker_exit" // by itself: it couldn't begin, or was killed between two looks
+	workerExit      = "worker_exit" // by itself, or it was killed between two looks
+	workerIdle      = "worker_idle" // the same, before it had begun
 	failpoint       = "failpoint"   // killed or stopped by one
 	natsKill        = "nats_kill"
 	consumerDelete  = "consumer_delete"

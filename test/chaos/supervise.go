@@ -75,8 +75,11 @@ func lastWords(log string) (kind, words string) {
 	}
 	text = bytes.TrimSpace(text)
 	words = string(text[bytes.LastIndexByte(text, '\n')+1:])
-	if strings.HasPrefix(words, "failpoint: ") {
+	switch {
+	case strings.HasPrefix(words, "failpoint: "):
 		return failpoint, words
+	case !bytes.Contains(text, []byte(working)):
+		return workerIdle, words
 	}
 	return workerExit, words
 }

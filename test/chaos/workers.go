@@ -71,6 +71,9 @@ func (w *worker) signal(s syscall.Signal) {
 	}
 }
 
+// working is what a worker logs once it has begun.
+const working = `"message":"working"`
+
 // drained is how a worker ends that was stopped, or that wasn't working yet.
 const drained = "drained"
 
@@ -92,7 +95,7 @@ func (w *worker) drain(limit time.Duration) string {
 	switch {
 	case err != nil:
 		return err.Error()
-	case p.err != nil && strings.Contains(string(log), `"message":"working"`):
+	case p.err != nil && strings.Contains(string(log), working):
 		return p.err.Error()
 	}
 	return drained

@@ -16,7 +16,7 @@ func (c *checker) once() {
 		}
 	}
 	for t, effects := range c.effects {
-		if !known[t] && operationOf(t.op) {
+		if !known[t] && operationOf(t.op) && !c.contradictedSinceRestore(t, effects) {
 			c.find("%d effects that no delivery stands for: %+v, the first by call %d at %s", len(effects), t, effects[0].Call, clock(effects[0].Time))
 		}
 	}
@@ -26,6 +26,14 @@ func (c *checker) once() {
 			c.find("the vendor saw %s: %s %s at %s", v.Kind, v.Op, v.Key, clock(v.Time))
 		}
 	}
+}
+
+// contradictedSinceRestore reports whether the database forgot the event of these
+// effects and then got one first that contradicts it: the other is a conflict.
+func (c *checker) contradictedSinceRestore(t target, effects []Effect) bool {
+	return c.restored(effects[0].Time) && slices.ContainsFunc(c.Conflicts, func(row Conflict) bool {
+		return row.UUID == t.uuid && row.OrderNo == t.order
+	})
 }
 
 // setAgain reports whether an update was repeated after a call of it was unclear:

@@ -56,6 +56,12 @@ func refundLike(d *Delivery) bool {
 // not in the ledger.
 func (c *checker) mayBeHeld(d *Delivery) (explained, byLoss bool) {
 	switch d.Reason {
+	case "unclear", "refused_after_unclear", "mismatch":
+		if c.forgotten(d) {
+			return true, false
+		}
+	}
+	switch d.Reason {
 	case "unclear", "refused_after_unclear":
 		if !refundLike(d) {
 			return c.overtakenByDelete(d), false
@@ -78,6 +84,24 @@ func (c *checker) mayBeHeld(d *Delivery) (explained, byLoss bool) {
 		return c.overtakenByDelete(d), false
 	}
 	return false, false
+}
+
+// forgotten reports whether the database went back in time after an event was
+// published: what was done about it since the copy is not known to anybody.
+func (c *checker) forgotten(d *Delivery) bool {
+	e := c.events[d.EventID]
+	if e == nil || len(c.restores) == 0 || !d.EverAmbiguous {
+		return false
+	}
+	for _, i := range c.Identities {
+		if i.EventID != d.EventID {
+			continue
+		}
+		return slices.ContainsFunc(c.facts[i.Key], func(m published) bool {
+			return slices.ContainsFunc(c.restores, func(f Fault) bool { return m.FirstSent.Before(f.Until.Add(c.Run.Lease)) })
+		})
+	}
+	return false
 }
 
 // faulty reports whether the vendor left a call of the delivery unanswered, or
