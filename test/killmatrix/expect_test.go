@@ -1,0 +1,116 @@
+package killmatrix
+
+import (
+	"slices"
+	"strings"
+
+	"syncworker/internal/event"
+	fp "syncworker/internal/failpoint"
+)
+
+// What happens at a failpoint.
+const (
+	kill = "kill"  // the process is gone, another goes on
+	stop = "stop"  // it freezes until another has gone on, and comes back
+	fail = "error" // the step fails, the process goes on
+)
+
+// step is a failpoint with what is to happen there.
+type step struct {
+	fp.Point
+	action string
+	// either: the vendor may have applied the call when it is met, or not.
+	either bool
+}
+
+// steps are all that an operation meets. After a stop at one of those left out,
+// no call may follow.
+func steps() []step {
+	return []step{
+		{fp.Fetched, kill, false}, {fp.Fetched, fail, false},
+		{fp.InboxCommitting, kill, false}, {fp.InboxCommitting, fail, false},
+		{fp.InboxCommitted, kill, false}, {fp.InboxCommitted, stop, false}, {fp.InboxCommitted, fail, false},
+		{fp.Acked, kill, false}, {fp.Acked, fail, false},
+		{fp.Claimed, kill, false}, {fp.Claimed, stop, false}, {fp.Claimed, fail, false},
+		{fp.Intended, kill, false}, {fp.Intended, stop, false}, {fp.Intended, fail, false},
+		{fp.Sending, kill, false}, {fp.Sending, stop, false}, {fp.Sending, fail, false},
+		{fp.Sent, kill, true}, {fp.Sent, stop, true}, {fp.Sent, fail, true},
+		{fp.Answered, kill, true}, {fp.Answered, stop, true},
+		{fp.Settling, kill, true}, {fp.Settling, stop, true}, {fp.Settling, fail, true},
+		{fp.Recorded, kill, true}, {fp.Recorded, fail, true},
+		{fp.Draining, kill, true},
+	}
+}
+
+// outcome is what must have become of an event, in the end.
+type outcome struct {
+	State   string // with its reason
+	Effects int    // at the vendor
+	Calls   string // that are on record, reads included; with a ! from a worker that had lost its lease
+}
+
+// expect is the table: what must become of an event whose worker meets a step,
+// where the vendor has applied its call then, or not.
+func expect(s step, t event.Type, applied bool) outcome {
+	switch {
+	case slices.Contains([]fp.Point{fp.Fetched, fp.InboxCommitting, fp.InboxCommitted, fp.Acked, fp.Claimed}, s.Point):
+		return outcome{"delivered", 1, "push"} // nothing was called yet
+	case s.Point == fp.Intended && s.action == fail:
+		return outcome{"delivered", 1, "push push"} // it is known that nothing was sent
+	case s.action == fail || s.Point == fp.Recorded:
+		// The answer is on record, unclear or not.
+		if applied && s.Point != fp.Sent {
+			return outcome{"delivered", 1, "push"}
+		}
+		return after("push", t, applied, whenUnclear(t, applied))
+	case s.action == stop:
+		// What it hears when it comes back is on record too.
+		return after("push!", t, applied, whenLost(t, applied))
+	default:
+		return after("", t, applied, whenLost(t, applied))
+	}
+}
+
+// after is the outcome where the calls so far leave open what has taken effect.
+func after(calls string, t event.Type, applied bool, further string) outcome {
+	o := outcome{"delivered", 1, strings.TrimSpace(calls + " " + further)}
+	if refund(t) {
+		o.State = "held unclear" // no document says how to find out
+		if !applied {
+			o.Effects = 0
+		}
+	}
+	return o
+}
+
+// whenLost are the calls by which a worker finds out what has become of a call
+// that another has left behind.
+func whenLost(t event.Type, applied bool) string {
+	switch {
+	case refund(t):
+		return ""
+	case t.Point():
+		return "push find" // with the same uuid; the answer to a repeat proves nothing by itself
+	case t == event.OrderUpdated:
+		return "push" // the newest update once more
+	case applied:
+		return "find"
+	case t == event.OrderCreated:
+		return "find find push" // absent, and still absent when the call can't arrive any more
+	}
+	return "find push" // a cancel or a delete: absent, and once more when the first can't arrive any more
+}
+
+// whenUnclear are the calls that follow an answer from which nothing can be
+// told, once the call can't arrive any more.
+func whenUnclear(t event.Type, applied bool) string {
+	switch {
+	case t == event.OrderCreated && !applied:
+		return "find push" // absent for good
+	case t == event.OrderCancelled, t == event.OrderDeleted && !applied:
+		return "push"
+	case t == event.OrderDeleted:
+		return "push find" // that the order isn't there any more is an error to who deletes it
+	}
+	return whenLost(t, applied)
+}
