@@ -1,5 +1,7 @@
 package dispatch
 
+import "syncworker/internal/outbox"
+
 // Why a delivery is where it is, beside the reasons of package outbox. They are
 // shown to people and filtered by; docs/states.md explains each.
 const (
@@ -26,7 +28,7 @@ const (
 	AmountUnread        = "amount_unread"         // it took effect; how much has to be read
 
 	// held
-	Unclear          = "unclear"            // the answer was unclear and no document says how to find out
+	Unclear          = outbox.ReasonUnclear // the answer was unclear and no document says how to find out
 	Mismatch         = "mismatch"           // a read shows something else than what was sent
 	ReadWindowPassed = "read_window_passed" // too old for the vendor's reads
 	GaveUp           = "gave_up"            // attempts and time are used up; also dead

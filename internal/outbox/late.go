@@ -32,10 +32,11 @@ func (s *Store) Late(ctx context.Context, token Token, x *Settle) (resolved bool
 		const sql = `
 			UPDATE outbox.deliveries SET state = 'delivered', reason = '', ambiguous = false, delivered_at = now(),
 				state_since = now(), next_attempt_at = NULL, owner = $2, vendor_ref = $4, points_applied = $5
-			WHERE id = $1 AND owner IS NULL AND state IN ('unknown', 'held') AND reason = $6 AND calls = $3
+			WHERE id = $1 AND owner IS NULL AND state IN ('unknown', 'held') AND reason IN ($6, $7) AND calls = $3
 			RETURNING type, event_time`
 		var d Delivery
-		err = tx.QueryRow(ctx, sql, x.ID, token, x.Calls, x.VendorRef, x.PointsApplied, ReasonWorkerLost).
+		err = tx.QueryRow(ctx, sql, x.ID, token, x.Calls, x.VendorRef, x.PointsApplied,
+			ReasonWorkerLost, ReasonUnclear).
 			Scan(&d.Type, &d.EventTime)
 		if err == pgx.ErrNoRows {
 			return nil

@@ -165,6 +165,26 @@ func TestLateEvidenceResolvesNothingOnceSomebodyElseHasCalled(t *testing.T) {
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'inflight'`))
 }
 
+func TestLateEvidenceResolvesWhatIsHeldForTheWantOfIt(t *testing.T) {
+	s := newShop(t)
+	zombie := s.worker(time.Nanosecond)
+	h := s.enqueues(zombie, s.batch([]string{account}, line{kind: event.OrderRefunded, order: "o1", uuid: "r1"})).Handed[0]
+	require.NoError(t, s.intends(zombie, 1, &h.Work))
+	_, _, err := s.Recover(t.Context())
+	require.NoError(t, err)
+	claimed, err := s.Claim(t.Context(), s.token, account, 10)
+	require.NoError(t, err)
+	held := claimed[0].Work[0].Delivery
+	held.State, held.Reason, held.NextAttemptAt = outbox.Held, outbox.ReasonUnclear, time.Time{}
+	_, err = s.Commit(t.Context(), s.token, outbox.Commit{Number: 1, Settles: []*outbox.Settle{{Delivery: held, WasCalls: held.Calls, Rest: true}}})
+	require.NoError(t, err)
+
+	resolved, err := s.Late(t.Context(), zombie, delivers(2, h).Settles[0])
+	require.NoError(t, err)
+	require.True(t, resolved)
+	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'delivered'`))
+}
+
 func TestRecoveryFindsWhatWasClaimedFromLongAgo(t *testing.T) {
 	s := newShop(t)
 	s.comes(line{kind: event.OrderCreated, order: "old"})

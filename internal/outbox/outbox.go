@@ -85,6 +85,7 @@ const (
 	ReasonVendorKey      = "vendor_key_conflict"
 	ReasonLostCommit     = "lost_commit"
 	ReasonWorkerLost     = "worker_lost"
+	ReasonUnclear        = "unclear" // no document says how to find out; package dispatch holds such
 	ReasonAccountMissing = "account_missing"
 	// ReasonSentByPerson lets a delivery pass the checks that held it.
 	ReasonSentByPerson = "sent_by_person"
