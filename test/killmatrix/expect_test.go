@@ -64,11 +64,24 @@ func expect(s step, t event.Type, applied bool) outcome {
 		}
 		return after("push", t, applied, whenUnclear(t, applied))
 	case s.action == stop:
-		// What it hears when it comes back is on record too.
-		return after("push!", t, applied, whenLost(t, applied))
+		// What it hears when it comes back is on record too, and may be the
+		// evidence that was missing.
+		o := after("push!", t, applied, whenLost(t, applied))
+		if applied && s.Point != fp.Sent {
+			o.State = "delivered"
+		}
+		return o
 	default:
 		return after("", t, applied, whenLost(t, applied))
 	}
+}
+
+// meanwhile is how the event stands before a frozen worker comes back.
+func meanwhile(s step, t event.Type, want outcome) string {
+	if s.action == stop && want.Calls == "push!" && refund(t) {
+		return "held unclear"
+	}
+	return want.State
 }
 
 // after is the outcome where the calls so far leave open what has taken effect.

@@ -75,14 +75,14 @@ func (c *cell) meets(s step, op operation, applied bool, want outcome) outcome {
 	if s.Point == fp.Acked {
 		c.resume()
 	}
-	return c.finishes(s, op, first, workers, want.State)
+	return c.finishes(s, op, first, workers, want)
 }
 
-// finishes waits until the event stands so, lets a frozen worker come back, and
-// returns what is there when all have ended.
-func (c *cell) finishes(s step, op operation, first *process, workers []*process, state string) outcome {
+// finishes waits until the event stands as wanted, lets a frozen worker come
+// back, and returns what is there when all have ended.
+func (c *cell) finishes(s step, op operation, first *process, workers []*process, want outcome) outcome {
 	c.t.Helper()
-	c.becomes(state, op.Type)
+	c.becomes(meanwhile(s, op.Type, want), op.Type)
 	if s.action == stop {
 		require.NoError(c.t, first.cmd.Process.Signal(sigcont))
 		first.says(c.t, "going on under a new token")

@@ -51,7 +51,7 @@ func TestAWorkerThatHasFetchedATokenAndNotStoredIt(t *testing.T) {
 			c.becomes("delivered", op.before...)
 			c.publish(op.Type)
 			s := step{"token", tt.action, false}
-			got := c.finishes(s, op, first, c.goesOn(s, first), tt.want.State)
+			got := c.finishes(s, op, first, c.goesOn(s, first), tt.want)
 			require.Equal(t, tt.want, got)
 		})
 	}
