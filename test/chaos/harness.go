@@ -172,7 +172,7 @@ func (h *harness) start(ctx context.Context) error {
 	}
 	h.messages = messages
 	h.run = check.Run{
-		Skipped: h.run.Skipped, Seed: h.Seed, Account: account, Slots: maxFlight, Timeout: timeout, Quiet: quiet, Lease: lease,
+		Skipped: h.run.Skipped, Seed: h.Seed, Switches: h.vendor.Switches(), Account: account, Slots: maxFlight, Timeout: timeout, Quiet: quiet, Lease: lease,
 		Secret: secret, Mobiles: mobiles, Messages: len(messages), Ends: map[string]string{},
 	}
 	for _, m := range h.vendor.Members() {
@@ -199,7 +199,8 @@ func (h *harness) connect() error {
 	for _, a := range h.nats.addresses() {
 		urls += "nats://" + a + ","
 	}
-	h.conn, err = nats.Connect(urls[:len(urls)-1], nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.RetryOnFailedConnect(true))
+	h.conn, err = nats.Connect(urls[:len(urls)-1], nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
+		nats.RetryOnFailedConnect(true), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // it is about to be killed
 	if err != nil {
 		return fmt.Errorf("connecting to NATS: %w", err)
 	}

@@ -50,7 +50,7 @@ func (h *harness) supervise(ctx context.Context, w *worker) {
 		case !p.alive():
 			kind, words := lastWords(log)
 			until := h.note(kind, w.name, words)
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(500 * time.Millisecond)
 			if err := w.start(); err != nil {
 				h.fail(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -39,7 +40,7 @@ type vendor struct {
 func newVendor(seed uint64) (*vendor, error) {
 	s, err := sandbox.New(sandbox.Config{
 		Accounts: []sandbox.Account{{AppID: appID, Secret: secret}, {AppID: dealsApp, Secret: secret}},
-		Seed:     seed,
+		Seed:     seed, Switches: switches(seed),
 	})
 	if err != nil {
 		return nil, err
@@ -51,6 +52,19 @@ func newVendor(seed uint64) (*vendor, error) {
 	v.http = &http.Server{Handler: http.HandlerFunc(v.serve), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = v.http.Serve(v.listener) }() // ends with Close
 	return v, nil
+}
+
+// switches choose among what the documents leave open, as far as it needs no
+// setting of the account to live with. Refunds always add up: then nothing hides
+// a second one.
+func switches(seed uint64) sandbox.Switches {
+	rng := rand.New(rand.NewPCG(seed, 0x7377))
+	pick := func(from ...string) string { return from[rng.IntN(len(from))] }
+	return sandbox.Switches{
+		ExistingOrder: pick("error", "double", "double"), RepeatCancel: pick("echo", "error"), DuplicateUUID: pick("error", "echo"),
+		RefusedConsumesUUID: rng.IntN(2) == 0, OrderNotFound: pick("error", "null", "empty"),
+		CreateStatus: []int{200, 201}[rng.IntN(2)], ReadsLag: sandbox.Duration(rng.IntN(2)) * sandbox.Duration(quiet) / 2,
+	}
 }
 
 func (v *vendor) serve(w http.ResponseWriter, r *http.Request) {

@@ -35,11 +35,11 @@ type Run struct {
 	Messages int           `json:"messages"`
 
 	LastFault time.Time         `json:"last_fault"`
-	Drained   time.Time         `json:"drained"` // zero: never
-	Left      string            `json:"left"`    // what was still to do when the harness gave up
-	Ends      map[string]string `json:"ends"`    // how each worker ended
-	Skipped   []string          `json:"skipped"` // faults that this machine couldn't have
-	Kills     int               `json:"kills"`
+	Drained   time.Time         `json:"drained"`  // zero: never
+	Left      string            `json:"left"`     // what was still to do when the harness gave up
+	Ends      map[string]string `json:"ends"`     // how each worker ended
+	Skipped   []string          `json:"skipped"`  // faults that this machine couldn't have
+	Switches  any               `json:"switches"` // of the vendor: what its documents leave open
 }
 
 // Message is one line of the publisher's journal.
