@@ -13,9 +13,9 @@ import (
 
 // abandons leaves an order whose create was settled by a worker that ended before
 // it let go of the lane: a drain does, since it begins nothing new.
-func (s *shop) abandons(order string, state outbox.State) (id int64) {
+func (s *shop) abandons(order string, state outbox.State) (id int64, token outbox.Token) {
 	s.t.Helper()
-	token := s.worker(time.Hour)
+	token = s.worker(time.Hour)
 	h := s.enqueues(token, s.batch([]string{account}, line{kind: event.OrderCreated, order: order})).Handed[0]
 	require.NoError(s.t, s.intends(token, 1, &h.Work))
 	c := delivers(2, h)
@@ -27,7 +27,7 @@ func (s *shop) abandons(order string, state outbox.State) (id int64) {
 	_, err := s.Commit(s.t.Context(), token, c)
 	require.NoError(s.t, err)
 	require.NoError(s.t, s.End(s.t.Context(), token))
-	return h.ID
+	return h.ID, token
 }
 
 func (s *shop) claimsAll() (work []*outbox.Work) {
@@ -48,9 +48,17 @@ func TestWhatComesToALaneOfAnEndedWorkerIsFound(t *testing.T) {
 	require.Len(t, s.claimsAll(), 1)
 }
 
+func TestWhatAnEndedWorkerBringsToItsOwnLaneIsFound(t *testing.T) {
+	s := newShop(t)
+	_, token := s.abandons("o1", outbox.Delivered)
+	s.enqueues(token, s.batch([]string{account}, line{kind: event.OrderCancelled, order: "o1", minute: 1}))
+	require.Len(t, s.claimsAll(), 1)
+}
+
 func TestWhatAPersonReplaysInALaneOfAnEndedWorkerIsFound(t *testing.T) {
 	s := newShop(t)
-	s.acts(outbox.Replay, s.abandons("o1", outbox.Dead))
+	id, _ := s.abandons("o1", outbox.Dead)
+	s.acts(outbox.Replay, id)
 	require.Len(t, s.claimsAll(), 1)
 }
 

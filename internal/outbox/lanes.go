@@ -50,7 +50,7 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, token Token, b Batch, fres
 	if err != nil {
 		return err
 	}
-	if err := freeAbandoned(ctx, tx, ownedByOthers(lanes, token)); err != nil {
+	if err := freeAbandoned(ctx, tx, restingInHands(lanes)); err != nil {
 		return err
 	}
 	for _, r := range routes {
@@ -83,14 +83,16 @@ func (l *laneRow) handsTo(token Token) bool {
 	return l.owner != nil && *l.owner == token && !l.resting
 }
 
-func ownedByOthers(lanes map[Lane]*laneRow, token Token) map[Lane]Token {
-	others := map[Lane]Token{}
+// restingInHands returns the owners of lanes in which something rests all the
+// same. One of them may be this worker's own, which has ended and goes on reading.
+func restingInHands(lanes map[Lane]*laneRow) map[Lane]Token {
+	owned := map[Lane]Token{}
 	for lane, l := range lanes {
-		if l.owner != nil && *l.owner != token {
-			others[lane] = *l.owner
+		if l.owner != nil && l.resting {
+			owned[lane] = *l.owner
 		}
 	}
-	return others
+	return owned
 }
 
 // freeAbandoned makes lanes due whose owner has ended: recovery finds a lane by
