@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // The invariants, as ARCHITECTURE.md counts them, and the budget for holds.
@@ -60,6 +61,9 @@ type Report struct {
 	Looked   map[string]int // how much was looked at, by invariant
 	Findings []Finding
 	States   map[string]int // of the deliveries, with their reasons
+	Faults   map[string]int // by kind
+	Drain    time.Duration  // from the last fault until all was done
+	Skipped  []string       // faults that this machine couldn't have
 	// Overtaken counts effects that went before an older event of their order which
 	// another worker had received later than theirs, but well before the call.
 	Overtaken int
@@ -83,6 +87,13 @@ func Check(b *Bundle) Report {
 		c.invariant = p.Invariant
 		p.prove(c)
 	}
+	for _, f := range b.Faults {
+		c.report.Faults[f.Kind]++
+	}
+	if !b.Run.Drained.IsZero() {
+		c.report.Drain = b.Run.Drained.Sub(b.Run.LastFault)
+	}
+	c.report.Skipped = b.Run.Skipped
 	return c.report
 }
 
@@ -97,7 +108,12 @@ func (r Report) Print(w io.Writer) {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", p.Invariant, p.Says, r.Looked[p.Invariant], r.Of(p.Invariant))
 	}
 	_ = t.Flush()
-	fmt.Fprintln(w, "\ndeliveries:", strings.TrimPrefix(fmt.Sprint(r.States), "map"))
+	fmt.Fprintln(w, "\nfaults:", strings.TrimPrefix(fmt.Sprint(r.Faults), "map"))
+	fmt.Fprintln(w, "deliveries:", strings.TrimPrefix(fmt.Sprint(r.States), "map"))
+	fmt.Fprintln(w, "drained in", r.Drain.Round(100*time.Millisecond))
+	for _, s := range r.Skipped {
+		fmt.Fprintln(w, "not tried:", s)
+	}
 	if r.Overtaken > 0 {
 		fmt.Fprintf(w, "%d effects went before an older event of their order that had come later\n", r.Overtaken)
 	}

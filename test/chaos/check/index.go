@@ -45,7 +45,7 @@ var operations = map[string]string{
 
 func newChecker(b *Bundle) *checker {
 	c := &checker{
-		Bundle: b, report: Report{Looked: map[string]int{}, States: map[string]int{}},
+		Bundle: b, report: Report{Looked: map[string]int{}, States: map[string]int{}, Faults: map[string]int{}},
 		facts: map[Key][]published{}, events: map[int64]*Event{}, identities: map[Key]*Identity{},
 		ofEvent: map[int64][]*Delivery{}, deliveries: map[int64]*Delivery{}, lanes: map[string][]*Delivery{},
 		attempts: map[int64][]Attempt{}, effects: map[target][]Effect{}, calls: map[target][]Call{},
