@@ -39,7 +39,7 @@ func (c *checker) contradictedSinceRestore(t target, effects []Effect) bool {
 // setAgain reports whether an update was repeated after a call of it was unclear:
 // it sets a state, and an older one may have come in between.
 func (c *checker) setAgain(d *Delivery) bool {
-	return d.Type == "order.updated" && d.EverAmbiguous && len(c.effects[c.target(d)]) <= d.Calls
+	return d.Type == "order.updated" && d.EverAmbiguous && (len(c.effects[c.target(d)]) <= d.Calls || c.restoredCalls(d))
 }
 
 func operationOf(op string) bool {

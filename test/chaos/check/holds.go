@@ -56,7 +56,7 @@ func refundLike(d *Delivery) bool {
 // not in the ledger.
 func (c *checker) mayBeHeld(d *Delivery) (explained, byLoss bool) {
 	switch d.Reason {
-	case "unclear", "refused_after_unclear", "mismatch":
+	case "unclear", "refused_after_unclear", "mismatch", "lost_commit":
 		if c.forgotten(d) {
 			return true, false
 		}
