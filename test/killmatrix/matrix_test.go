@@ -88,6 +88,8 @@ func (c *cell) finishes(s step, op operation, first *process, workers []*process
 		first.says(c.t, "going on under a new token")
 	}
 	eventually(c.t, func() bool { return c.alive() == pids(workers) }, "they work, and who is gone has ended")
+	const due = `SELECT string_agg(l::text, '; ') FROM outbox.lanes l WHERE next_at IS NOT NULL OR owner IS NOT NULL`
+	eventually(c.t, func() bool { return c.text(due) == "" }, "no lane is left to look at")
 	for _, w := range workers {
 		w.drains(c.t)
 	}
