@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// child is a process that ends with us: the kernel kills it when the thread that
-// started it ends, so that thread is kept until the process is gone.
+// child is a process that ends with us, on Linux: the kernel kills it when the
+// thread that started it ends, so that thread is kept until the process is gone.
 type child struct {
 	*os.Process
 	done chan struct{}
@@ -16,7 +16,7 @@ type child struct {
 }
 
 func startChild(cmd *exec.Cmd) (*child, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = childAttr()
 	c := &child{done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
