@@ -255,6 +255,9 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 		return out, err
 	}
 	h.takeAll(out.Handed)
+	for _, x := range out.Taken {
+		h.takeEmpty(x)
+	}
 	if out.Rested {
 		h.wakeUp()
 	}
@@ -297,6 +300,17 @@ func (h *hand) take(handed *outbox.Handed) {
 	h.metrics.inHand(a.Name, a.live)
 }
 
+// takeEmpty lets go of a lane that was taken for what then could not be handed
+// over, unless more is in it. The lock is held.
+func (h *hand) takeEmpty(x outbox.LaneState) {
+	if l := h.lanes[x.Lane]; l != nil && l.Epoch == x.Epoch {
+		return
+	}
+	l := &lane{Lane: Lane{LaneState: x}, stale: true}
+	h.lanes[x.Lane] = l
+	h.consider(h.accounts[x.Account], l)
+}
+
 func (h *hand) wakeUp() {
 	select {
 	case h.wake <- struct{}{}:
@@ -307,7 +321,7 @@ func (h *hand) wakeUp() {
 // lowest returns a delivery id below which this hand holds nothing live. The
 // lock is held.
 func (h *hand) lowest() int64 {
-	if h.claiming > 0 {
+	if h.claiming > 0 || h.suspect {
 		return h.low
 	}
 	low := h.maxID + 1

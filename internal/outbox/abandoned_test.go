@@ -70,6 +70,35 @@ func TestALossIsFoundWhereAnEndedWorkerHasALane(t *testing.T) {
 	require.Equal(t, 1, loss.Held)
 }
 
+// A lane that was taken for what then was held belongs to a worker to which
+// nothing was handed over: it has to know, or it never lets go.
+func TestALaneThatWasTakenForNothingIsNamed(t *testing.T) {
+	s := newShop(t)
+	for name, of := range map[string]func(tenant, uuid string) line{
+		"order": func(tenant, _ string) line { return line{kind: event.OrderCreated, order: "o1", tenant: tenant} },
+		"points": func(tenant, uuid string) line {
+			return line{kind: event.PointIncremented, uuid: uuid, tenant: tenant, member: "1380000000" + tenant}
+		},
+	} {
+		s.comes(of("1", "p1"))
+		for _, w := range s.claimsAll() {
+			c := delivers(0, outbox.Handed{Work: *w})
+			c.Lanes = []*outbox.LaneUpdate{{Lane: w.Lane, Epoch: 1, Release: true}}
+			s.commits(c)
+		}
+		out := s.enqueues(s.token, s.batch([]string{account}, of("2", "p1")))
+		require.Empty(t, out.Handed, name)
+		require.Len(t, out.Taken, 1, name)
+		x := out.Taken[0]
+		require.EqualValues(t, s.token, one[int64](s, `SELECT owner FROM outbox.lanes WHERE lane = $1`, x.Lane), name)
+		_, err := s.Reload(t.Context(), s.token, x.Lane)
+		require.NoError(t, err, name)
+		release := &outbox.LaneUpdate{Lane: x.Lane, Epoch: x.Epoch, Release: true}
+		s.commits(outbox.Commit{Lanes: []*outbox.LaneUpdate{release}})
+		require.True(t, release.Released, name)
+	}
+}
+
 // A worker that is being recovered while something comes to its lane: one of the
 // two waits for the other.
 func TestWhatComesWhileTheLanesOwnerIsRecoveredIsFound(t *testing.T) {

@@ -50,6 +50,9 @@ type Enqueued struct {
 	// Handed are the deliveries that the worker now holds, with their lanes'
 	// state, in the order of their arrival.
 	Handed []Handed
+	// Taken are lanes that the worker now has although nothing in them was handed
+	// over, since its key is another tenant's.
+	Taken []LaneState
 	// Rested tells that deliveries were left at rest that are due.
 	Rested     bool
 	Events     int

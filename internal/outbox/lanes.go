@@ -276,8 +276,9 @@ func settleRoutes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes [
 			}
 			out.Conflicts++
 			counted := 0
-			if lanes[r.lane].handsTo(token) && b.takes(r) {
+			if lane := lanes[r.lane]; lane.handsTo(token) && b.takes(r) {
 				counted = 1
+				out.Taken = append(out.Taken, lane.LaneState)
 			}
 			if _, err := tx.Exec(ctx, notHanded, r.lane, counted); err != nil {
 				return fmt.Errorf("holding a delivery whose vendor key is taken: %w", err)
