@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -115,6 +116,7 @@ func (w *Worker) begin(ctx context.Context) (*hand, error) {
 		err = h.renew(ctx)
 	}
 	if err == nil {
+		w.forgetBut(token)
 		return h, nil
 	}
 	// Else the others would leave this worker its share until the lease runs out.
@@ -163,6 +165,14 @@ func (w *Worker) vouch(ctx context.Context, token outbox.Token, first bool) erro
 		return nil // the token was made by this server
 	}
 	return w.store.Vouch(ctx, token)
+}
+
+// forgetBut forgets the tokens before this one. A database that lacks a commit of
+// theirs lacks the row of this one as well, and one that is well forgets them too.
+func (w *Worker) forgetBut(token outbox.Token) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.marks, func(old outbox.Token, _ outbox.Mark) bool { return old != token })
 }
 
 // saw remembers how far a token has come.

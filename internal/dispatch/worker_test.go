@@ -404,3 +404,23 @@ func TestAWorkerThatCannotBeginLeavesNoTokenBehind(t *testing.T) {
 	require.Equal(t, 0, s.count(`SELECT count(*) FROM outbox.workers WHERE ended_at IS NULL`), "it would have a share of the limits")
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.workers`))
 }
+
+// Housekeeping deletes the rows of tokens that ended long ago, while the process
+// that had them still runs.
+func TestATokenThatTheDatabaseForgotIsNoLoss(t *testing.T) {
+	s := newShop(t, nil)
+	ctx := t.Context()
+	first, err := s.Worker.begin(ctx)
+	require.NoError(t, err)
+	require.NoError(t, s.store.End(ctx, first.token))
+	second, err := s.Worker.begin(ctx)
+	require.NoError(t, err)
+	_, err = s.db.Exec(ctx, `UPDATE outbox.workers SET ended_at = now() - interval '31 days' WHERE token = $1`, first.token)
+	require.NoError(t, err)
+	_, err = s.store.KeepHouse(ctx, 0)
+	require.NoError(t, err)
+	require.NoError(t, s.Worker.vouch(ctx, second.token, false), "a plain restart of the server")
+	_, err = s.db.Exec(ctx, `DELETE FROM outbox.workers WHERE token = $1`, second.token)
+	require.NoError(t, err)
+	require.ErrorIs(t, s.Worker.vouch(ctx, second.token, false), outbox.ErrWentBack)
+}
