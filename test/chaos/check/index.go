@@ -28,6 +28,8 @@ type checker struct {
 	traces     map[string]string // event of a request, by hash
 	decided    map[int64][]Deed  // by delivery
 	restores   []Fault
+	against    map[Key][]Conflict // by the identity that they contradict
+	orders     map[string][]*Delivery
 	targets    map[target][]*Delivery
 }
 
@@ -50,6 +52,7 @@ func newChecker(b *Bundle) *checker {
 		ofEvent: map[int64][]*Delivery{}, deliveries: map[int64]*Delivery{}, lanes: map[string][]*Delivery{},
 		attempts: map[int64][]Attempt{}, effects: map[target][]Effect{}, calls: map[target][]Call{},
 		traces: map[string]string{}, decided: map[int64][]Deed{},
+		against: map[Key][]Conflict{}, orders: map[string][]*Delivery{},
 	}
 	c.indexTables()
 	c.indexLedger()
@@ -81,6 +84,14 @@ func (c *checker) indexTables() {
 		c.deliveries[d.ID] = d
 		c.lanes[d.Lane] = append(c.lanes[d.Lane], d)
 		c.report.States[strings.TrimSuffix(d.State+":"+d.Reason, ":")]++
+	}
+	for i := range c.Deliveries {
+		if e := c.events[c.Deliveries[i].EventID]; e != nil && e.OrderNo != "" {
+			c.orders[e.OrderNo] = append(c.orders[e.OrderNo], &c.Deliveries[i])
+		}
+	}
+	for _, row := range c.Conflicts {
+		c.against[row.Key] = append(c.against[row.Key], row)
 	}
 	for _, a := range c.Attempts {
 		c.attempts[a.DeliveryID] = append(c.attempts[a.DeliveryID], a)

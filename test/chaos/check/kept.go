@@ -64,7 +64,7 @@ func (c *checker) identityKept(key Key, messages []published) {
 	}
 	row := c.identities[key]
 	switch {
-	case row == nil && acked > 0 && !c.keptAsConflict(key):
+	case row == nil && acked > 0 && len(c.against[key]) == 0:
 		c.find("%s is lost: acknowledged at %s as message %d of the stream, and there is no row of it", key, clock(first.AckedAt), first.Sequence)
 		return
 	case row == nil:
@@ -97,15 +97,9 @@ func (c *checker) tailLost(m *Message) bool {
 	})
 }
 
-func (c *checker) keptAsConflict(key Key) bool {
-	return slices.ContainsFunc(c.Conflicts, func(row Conflict) bool { return row.Key == key })
-}
-
 func (c *checker) conflictCount(key Key) (n int) {
-	for _, row := range c.Conflicts {
-		if row.Key == key {
-			n += row.Count
-		}
+	for _, row := range c.against[key] {
+		n += row.Count
 	}
 	return n
 }

@@ -81,18 +81,7 @@ func (c *checker) knownBefore(b, a *Delivery) bool {
 // sentByPerson reports whether a person had a call sent that the vendor could
 // only refuse.
 func (c *checker) sentByPerson(v Violation) bool {
-	return slices.ContainsFunc(c.ofOrder(v.Key), func(d *Delivery) bool { return c.touched(d, "send-again", "replay") })
-}
-
-// ofOrder lists the deliveries of an order.
-func (c *checker) ofOrder(no string) []*Delivery {
-	var all []*Delivery
-	for i := range c.Deliveries {
-		if e := c.events[c.Deliveries[i].EventID]; e != nil && e.OrderNo == no {
-			all = append(all, &c.Deliveries[i])
-		}
-	}
-	return all
+	return slices.ContainsFunc(c.orders[v.Key], func(d *Delivery) bool { return c.touched(d, "send-again", "replay") })
 }
 
 // ofTarget lists the deliveries of a target.

@@ -110,7 +110,7 @@ func (c *checker) afterDelete(v Violation) string {
 		return ""
 	}
 	deleted := c.effects[target{"deal.delete", v.Key, ""}]
-	for _, d := range c.ofOrder(v.Key) {
+	for _, d := range c.orders[v.Key] {
 		if operations[d.Type] == v.Op && len(deleted) > 0 && (c.touched(d) || c.cameAfterDelete(d)) {
 			return ""
 		}
