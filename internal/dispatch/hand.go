@@ -59,7 +59,7 @@ type account struct {
 // lane is a lane in the hand.
 type lane struct {
 	Lane
-	handed int      // deliveries met as they were handed over
+	handed int      // deliveries met: handed over as they came, or loaded
 	busy   bool     // an action or a commit is under way
 	via    *account // whose slot the action under way has
 	queued bool     // in its account's ready list

@@ -217,6 +217,7 @@ func (h *hand) fill(a *account, l *lane, x *outbox.Loaded) {
 		h.maxID = max(h.maxID, w.ID)
 	}
 	h.meet(x.Work...)
+	l.handed += len(x.Work)
 	l.Work = append(l.Work, x.Work...)
 	Sort(l.Work)
 	a.live += len(x.Work)

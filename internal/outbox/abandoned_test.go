@@ -83,7 +83,7 @@ func TestALaneThatWasTakenForNothingIsNamed(t *testing.T) {
 		s.comes(of("1", "p1"))
 		for _, w := range s.claimsAll() {
 			c := delivers(0, outbox.Handed{Work: *w})
-			c.Lanes = []*outbox.LaneUpdate{{Lane: w.Lane, Epoch: 1, Release: true}}
+			c.Lanes = []*outbox.LaneUpdate{{Lane: w.Lane, Epoch: 1, Release: true, Handed: 1}}
 			s.commits(c)
 		}
 		out := s.enqueues(s.token, s.batch([]string{account}, of("2", "p1")))
@@ -91,9 +91,9 @@ func TestALaneThatWasTakenForNothingIsNamed(t *testing.T) {
 		require.Len(t, out.Taken, 1, name)
 		x := out.Taken[0]
 		require.EqualValues(t, s.token, one[int64](s, `SELECT owner FROM outbox.lanes WHERE lane = $1`, x.Lane), name)
-		_, err := s.Reload(t.Context(), s.token, x.Lane)
+		loaded, err := s.Reload(t.Context(), s.token, x.Lane)
 		require.NoError(t, err, name)
-		release := &outbox.LaneUpdate{Lane: x.Lane, Epoch: x.Epoch, Release: true}
+		release := &outbox.LaneUpdate{Lane: x.Lane, Epoch: x.Epoch, Release: true, Handed: loaded.Handed}
 		s.commits(outbox.Commit{Lanes: []*outbox.LaneUpdate{release}})
 		require.True(t, release.Released, name)
 	}
@@ -139,4 +139,41 @@ func (s *shop) waitsForLock() {
 		var n int
 		return watch.QueryRow(s.t.Context(), sql).Scan(&n) == nil && n > 0
 	}, time.Minute, 10*time.Millisecond)
+}
+
+// The answer of a Reload may be lost on its way, and the worker tries again: what
+// the first one took is in its hands without its knowing.
+func TestALaneIsNotLetGoBeforeItsOwnerHasMetWhatAReloadTook(t *testing.T) {
+	s := newShop(t)
+	other := s.worker(time.Hour)
+	h := s.enqueues(s.token, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o1"})).Handed[0]
+	s.enqueues(other, s.batch([]string{account}, line{kind: event.OrderCancelled, order: "o1", minute: 1}))
+	_, err := s.Reload(t.Context(), s.token, h.Lane.Lane) // nobody hears what it took
+	require.NoError(t, err)
+	again, err := s.Reload(t.Context(), s.token, h.Lane.Lane)
+	require.NoError(t, err)
+	require.Empty(t, again.Work)
+	require.NoError(t, s.intends(s.token, 1, &h.Work))
+	c := delivers(2, h)
+	_, err = s.Commit(t.Context(), s.token, c)
+	require.NoError(t, err)
+	require.False(t, c.Lanes[0].Released)
+	adopted, err := s.Adopt(t.Context(), s.token)
+	require.NoError(t, err)
+	require.Len(t, adopted, 1)
+	require.Equal(t, event.OrderCancelled, adopted[0].Type)
+}
+
+func TestRecoveryWakesEveryLaneOfWhatItPutsToRest(t *testing.T) {
+	s := newShop(t)
+	ended := s.worker(time.Hour)
+	s.enqueues(ended, s.batch([]string{account},
+		line{kind: event.OrderCreated, order: "o1"}, line{kind: event.OrderCreated, order: "o2"}))
+	// Whatever made it lose its lanes: they are idle, and another worker's.
+	s.exec(`UPDATE outbox.lanes SET owner = NULL WHERE lane = (SELECT min(lane::text) FROM outbox.lanes)::uuid`)
+	s.exec(`UPDATE outbox.lanes SET owner = $1 WHERE owner = $2`, s.token, ended)
+	require.NoError(t, s.End(t.Context(), ended))
+	require.Len(t, s.claimsAll(), 1)
+	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.lanes l WHERE owner = $1 AND news AND next_at IS NULL
+		AND EXISTS (SELECT FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL)`, s.token))
 }

@@ -119,6 +119,9 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 	}); err != nil {
 		return nil, err
 	}
+	if err := countLoaded(ctx, tx, loaded); err != nil {
+		return nil, err
+	}
 	var low int64
 	for _, l := range loaded {
 		l.More = len(l.Work) == Window
@@ -136,6 +139,21 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 		}
 	}
 	return loaded, nil
+}
+
+// countLoaded counts what was loaded as handed over: an owner that misses the
+// answer must not let go of the lane before it has met these.
+func countLoaded(ctx context.Context, tx pgx.Tx, loaded []*Loaded) error {
+	const sql = `
+		UPDATE outbox.lanes l SET handed = l.handed + u.loaded
+		FROM unnest($1::uuid[], $2::int[]) u(lane, loaded) WHERE l.lane = u.lane AND u.loaded > 0`
+	lanes, counts := make([]Lane, len(loaded)), make([]int32, len(loaded))
+	for i, l := range loaded {
+		lanes[i], counts[i] = l.Lane, int32(len(l.Work))
+		l.Handed += len(l.Work)
+	}
+	_, err := tx.Exec(ctx, sql, lanes, counts)
+	return err
 }
 
 // Adopt returns the deliveries that the database says this worker holds, so that

@@ -298,6 +298,13 @@ func (m *model) reload(t *rapid.T) {
 	l := pick(t, "lane", stale)
 	x, err := m.Reload(m.ctx, p.token, l.Lane)
 	require.NoError(t, err)
+	if sometimes(t, "the reload's answer is lost", 6) {
+		p.suspect = true
+		for _, w := range x.Work {
+			delete(m.fresh, w.ID)
+		}
+		return
+	}
 	m.takeLoaded(p, l, x)
 }
 

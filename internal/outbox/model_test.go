@@ -223,6 +223,7 @@ func (m *model) takeEmpty(p *process, x outbox.LaneState) {
 
 func (m *model) takeLoaded(p *process, l *inHand, x *outbox.Loaded) {
 	l.LaneState, l.stale = x.LaneState, false
+	l.met += len(x.Work)
 	l.work = append(l.work, x.Work...)
 	p.hand[x.Lane] = l
 	for _, w := range x.Work {

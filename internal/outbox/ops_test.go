@@ -162,7 +162,7 @@ func (s *shop) becomes(id int64, state outbox.State, more ...func(*outbox.Delive
 		}
 		c.Settles = append(c.Settles, x)
 	}
-	release.Epoch, release.Release, release.PutDown = lane.Epoch, true, true
+	release.Epoch, release.Handed, release.Release, release.PutDown = lane.Epoch, lane.Handed, true, true
 	c.Lanes = []*outbox.LaneUpdate{release}
 	s.commits(c)
 	require.True(s.t, release.Released)

@@ -168,7 +168,7 @@ type LaneState struct {
 	Account     string
 	Tenant      string
 	Epoch       int    // grows whenever a worker takes the lane
-	Handed      int    // deliveries handed to the owner as they came, in this epoch
+	Handed      int    // deliveries given to the owner, as they came or loaded, in this epoch
 	Created     string // "", or the final state of the create
 	UpdatedTo   time.Time
 	OpenRefunds int

@@ -61,7 +61,7 @@ type LaneUpdate struct {
 	Deleted   bool
 	Member    string // "" changes nothing
 	Release   bool
-	Handed    int  // with Release: how many were handed over as they came
+	Handed    int  // with Release: how many deliveries of the lane the worker has met in this epoch
 	PutDown   bool // with Release: deliveries of this lane rest
 	Released  bool // set by Commit: the lane is no longer the worker's
 	News      bool // set by Commit: it is, and something rests in it that the worker doesn't know

@@ -153,9 +153,12 @@ func recoverWorker(ctx context.Context, tx pgx.Tx, token Token, low int64) (int,
 	if err != nil {
 		return 0, fmt.Errorf("recovering deliveries: %w", err)
 	}
+	// Also a lane that the worker had let go of with something of its own left is
+	// due, and one that somebody else has by now has news.
 	const free = `
-		UPDATE outbox.lanes SET owner = NULL, resting = true, news = true, next_at = now()
-		WHERE lane IN (SELECT lane FROM outbox.lanes WHERE lane = ANY($2) AND owner = $1 ORDER BY lane FOR UPDATE)`
+		UPDATE outbox.lanes SET owner = nullif(owner, $1), resting = true, news = true,
+			next_at = CASE WHEN owner = $1 OR owner IS NULL THEN now() END
+		WHERE lane IN (SELECT lane FROM outbox.lanes WHERE lane = ANY($2) ORDER BY lane FOR UPDATE)`
 	if _, err := tx.Exec(ctx, free, token, lanes); err != nil {
 		return 0, fmt.Errorf("recovering lanes: %w", err)
 	}

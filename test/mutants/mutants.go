@@ -126,4 +126,18 @@ var mutants = []mutant{
 		}},
 		pkg: "./internal/outbox", tests: "TestALaneIsNotLetGoWhileAnotherWorkerHasAddedToIt",
 	},
+	{
+		name: "what a reload took isn't counted",
+		edits: []edit{{
+			"internal/outbox/claim.go", "lanes[i], counts[i] = l.Lane, int32(len(l.Work))", "lanes[i], counts[i] = l.Lane, 0",
+		}},
+		pkg: "./internal/outbox", tests: "TestALaneIsNotLetGoBeforeItsOwnerHasMetWhatAReloadTook",
+	},
+	{
+		name: "recovery wakes its own lanes only",
+		edits: []edit{{
+			"internal/outbox/workers.go", "WHERE lane = ANY($2) ORDER BY lane FOR UPDATE)", "WHERE lane = ANY($2) AND owner = $1 ORDER BY lane FOR UPDATE)",
+		}},
+		pkg: "./internal/outbox", tests: "TestRecoveryWakesEveryLaneOfWhatItPutsToRest",
+	},
 }
