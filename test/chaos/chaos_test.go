@@ -32,9 +32,9 @@ func TestWorkersUnderEveryFault(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			o := options{
 				Seed: seed, Duration: 30 * time.Second, Rate: 120, Root: "../..", Race: raced(), Workers: 2,
-				Refuse: 0.1, Failpoints: 0.0003, Tail: true, Out: filepath.Join(os.TempDir(), fmt.Sprint("chaos-", seed)),
+				Refuse: 0.1, Failpoints: 0.0003, Out: filepath.Join(os.TempDir(), fmt.Sprint("chaos-", seed)),
 			}
-			t.Logf("go run ./test/chaos run -seed %d -duration %s -rate %g -failpoints %g -tail", o.Seed, o.Duration, o.Rate, o.Failpoints)
+			t.Logf("go run ./test/chaos run -seed %d -duration %s -rate %g -failpoints %g", o.Seed, o.Duration, o.Rate, o.Failpoints)
 			require.NoError(t, run(t.Context(), o))
 			b, err := check.Load(o.Out)
 			require.NoError(t, err)
