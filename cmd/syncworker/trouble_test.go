@@ -265,6 +265,7 @@ func TestCommitsThatTheDatabaseLostAreReadAtTheVendorNotRepeated(t *testing.T) {
 	// A person sees at once that something waits, and for how long.
 	_, metrics := page(t, log, "/metrics")
 	require.Regexp(t, `syncworker_oldest_delivery_seconds\{account="dmhub",state="held"\} [0-9.]+\n`, metrics)
+	require.Regexp(t, `syncworker_waiting_for_person\{account="dmhub",kind="held"\} [1-9][0-9]*\n`, metrics)
 	s.increments(t, 70, 80)
 	s.stand(t, map[string]int{"delivered": 82, "held:unclear": 1})
 	stop()

@@ -241,7 +241,7 @@ func typeOf(in outbox.Incoming) string { return string(in.Event.Type) }
 func (c *Consumer) commit(ctx context.Context, batch outbox.Batch) (outbox.Enqueued, error) {
 	for try := 0; ; try++ {
 		out, err := c.enqueue(ctx, batch)
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || errors.Is(err, outbox.ErrDoubted) {
 			return out, err
 		}
 		if try%20 == 0 {

@@ -19,31 +19,39 @@ const positionEvery = 5 * time.Second
 // not have: after a crash that is nothing but duplicates, after a database that
 // lost commits it is what it has lost. Whether that was sent isn't known.
 func (c *Consumer) catchUp(ctx context.Context, stream jetstream.Stream, cons jetstream.Consumer) error {
+	stored, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
+	if err != nil {
+		return err
+	}
 	info, err := cons.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the consumer's place: %w", err)
 	}
 	created := stream.CachedInfo().Created
-	stored, server, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
-	if err != nil {
-		return err
-	}
-	from, err := c.knownUpTo(ctx, stream, stored)
+	from, err := c.knownUpTo(ctx, stream, stored.Position)
 	if err != nil {
 		return err
 	}
 	acked := info.AckFloor.Stream
-	if acked > from {
-		lost, err := c.readAgain(ctx, stream, from+1, acked)
+	upTo := acked
+	if stored.Doubted.After(stored.DoubtRead) {
+		// Also what was delivered and not acknowledged may have been sent, and what
+		// was acknowledged above the floor may be lost.
+		upTo = info.Delivered.Stream
+	}
+	if upTo > from {
+		lost, err := c.readAgain(ctx, stream, from+1, upTo)
 		if err != nil {
 			return err
 		}
 		if lost > 0 {
-			c.log.Error().Uint64("from", from+1).Uint64("to", acked).Int("events", lost).
+			c.log.Error().Uint64("from", from+1).Uint64("to", upTo).Int("events", lost).
 				Msg("the database had lost events that were acknowledged; they are unknown until read at the vendor")
 		}
 	}
-	return c.storePosition(ctx, stream, outbox.Position{Floor: acked, CreatedAt: created, Server: server})
+	return c.storePosition(ctx, stream, outbox.Position{
+		Floor: acked, CreatedAt: created, Server: stored.Now, DoubtRead: stored.Doubted,
+	})
 }
 
 // knownUpTo returns the sequence up to which the stream is what it was when the
@@ -156,14 +164,16 @@ func (c *Consumer) savePosition(ctx context.Context, stream jetstream.Stream, co
 		return fmt.Errorf("reading the consumer's place: %w", err)
 	}
 	c.metrics.pending.Set(float64(info.NumPending) + float64(info.NumAckPending))
-	stored, server, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
+	stored, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
 	if err != nil {
 		return err
 	}
-	if stored.Floor < c.saved.Floor || !stored.Server.Equal(server) {
+	if stored.Floor < c.saved.Floor || !stored.Server.Equal(stored.Now) || stored.Doubted.After(stored.DoubtRead) {
 		return c.catchUp(ctx, stream, cons)
 	}
-	p := outbox.Position{Floor: info.AckFloor.Stream, CreatedAt: stream.CachedInfo().Created, Server: server}
+	p := outbox.Position{
+		Floor: info.AckFloor.Stream, CreatedAt: stream.CachedInfo().Created, Server: stored.Now, DoubtRead: stored.DoubtRead,
+	}
 	if p.FloorTime = c.saved.FloorTime; p == c.saved {
 		return nil
 	}

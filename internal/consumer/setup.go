@@ -85,11 +85,11 @@ func EnsureStream(ctx context.Context, js jetstream.JetStream, config Config) (j
 // begins after what is known to be in the outbox.
 func (c *Consumer) makeConsumer(ctx context.Context, stream jetstream.Stream) (jetstream.Consumer, error) {
 	config := c.consumerConfig()
-	position, _, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
+	position, err := c.store.Position(ctx, c.config.Stream, c.config.Durable)
 	if err != nil {
 		return nil, err
 	}
-	known, err := c.knownUpTo(ctx, stream, position)
+	known, err := c.knownUpTo(ctx, stream, position.Position)
 	if err != nil {
 		return nil, err
 	}

@@ -32,9 +32,8 @@ func TestAnAnswerThatCanNotBeWrittenIsHeldAndCostsTheOthersNothing(t *testing.T)
 		t.Run(name, func(t *testing.T) {
 			s := newShop(t, nil)
 			s.accounts[0].Vendor = &oddReply{counting: s.vendor, uuid: "p-2", odd: odd}
-			token, _, err := s.store.Register(t.Context(), "somebody else", s.config.Lease)
-			require.NoError(t, err)
-			_, err = s.store.Enqueue(t.Context(), token, s.batch(5, "16508"))
+			token := s.somebody(s.config.Lease)
+			_, err := s.store.Enqueue(t.Context(), token, s.batch(5, "16508"))
 			require.NoError(t, err)
 			stop := s.begin()
 			s.eventually(map[string]int{"delivered": 4, "held": 1})

@@ -194,7 +194,9 @@ func (h *hand) wasPutDown(a *account, l *lane, e *entry, put []*outbox.Work, err
 		h.consider(a, l)
 	default:
 		// A delivery that was handed over is on its way into this hand.
-		h.suspect = h.suspect || len(h.entering) == 0
+		if len(h.entering) == 0 {
+			h.suspect = max(h.suspect, 1)
+		}
 	}
 }
 

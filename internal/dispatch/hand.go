@@ -32,7 +32,7 @@ type hand struct {
 	maxID      int64 // the largest delivery id seen
 	entering   map[*int64]struct{}
 	claiming   int
-	suspect    bool               // the database may know of deliveries in this hand that it doesn't
+	suspect    int                // how often to ask the database for what this hand has without knowing
 	met        map[int64]struct{} // while it is asked: what is in the hand or comes into it
 	draining   bool
 
@@ -156,14 +156,16 @@ func (h *hand) end(ctx context.Context, within time.Duration, why error) error {
 	if errors.Is(why, outbox.ErrWentBack) {
 		return nil
 	}
+	var failed error
 	for _, s := range h.commit.unrecorded {
 		resolved, err := h.store.Late(ctx, h.token, s)
 		if err != nil {
-			return err
+			failed = errors.Join(failed, fmt.Errorf("delivery %d: %w", s.ID, err))
+			continue
 		}
 		h.log.Warn().Int64("delivery", s.ID).Bool("resolved", resolved).Msg("recorded a late answer")
 	}
-	return nil
+	return failed
 }
 
 // maySend reports whether the first byte of a call may leave now.
@@ -251,7 +253,7 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 	defer h.mu.Unlock()
 	delete(h.entering, &floor)
 	if err != nil {
-		h.suspect = true
+		h.suspect = missedAnswer
 		return out, err
 	}
 	h.takeAll(out.Handed)
@@ -321,7 +323,7 @@ func (h *hand) wakeUp() {
 // lowest returns a delivery id below which this hand holds nothing live. The
 // lock is held.
 func (h *hand) lowest() int64 {
-	if h.claiming > 0 || h.suspect {
+	if h.claiming > 0 || h.suspect > 0 {
 		return h.low
 	}
 	low := h.maxID + 1

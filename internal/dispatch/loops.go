@@ -35,8 +35,8 @@ func (h *hand) renewLoop(ctx context.Context) {
 
 // renew extends the lease from the moment of asking, and takes over what other
 // workers have found out about the accounts.
-func (h *hand) renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, h.config.Lease/3)
+func (h *hand) renew(unbounded context.Context) error {
+	ctx, cancel := context.WithTimeout(unbounded, h.config.Lease/3)
 	defer cancel()
 	h.mu.Lock()
 	known, low, asked, suspect := h.low, h.lowest(), h.now(), h.suspect
@@ -50,16 +50,15 @@ func (h *hand) renew(ctx context.Context) error {
 		return err
 	}
 	if !renewed.Vouched {
-		if err := h.vouch(ctx, h.token, false); err != nil {
-			return err
-		}
+		// Marking all that is live as unknown takes as long as it takes.
+		return h.vouch(unbounded, h.token, false)
 	}
-	h.saw(h.token, func(m *outbox.Mark) { m.Decisions = renewed.Decisions })
+	h.sawDecisions(renewed.Decisions)
 	gates, err := h.store.Gates(ctx)
 	if err != nil {
 		return err
 	}
-	if suspect {
+	if suspect > 0 {
 		if err := h.adopt(ctx); err != nil {
 			return err
 		}
@@ -79,6 +78,15 @@ func (h *hand) renew(ctx context.Context) error {
 	return nil
 }
 
+// sawDecisions notes what persons have decided: it is acted on from now on.
+func (h *hand) sawDecisions(last int64) {
+	h.saw(h.token, func(m *outbox.Mark) { m.Decisions = max(m.Decisions, last) })
+}
+
+// missedAnswer is how often the database is asked after an answer was missed: what
+// was given up may still be committed after the first time.
+const missedAnswer = 2
+
 // adopt takes into the hand what the database says that it holds. Only one call
 // of it may be under way.
 func (h *hand) adopt(ctx context.Context) error {
@@ -96,7 +104,7 @@ func (h *hand) adopt(ctx context.Context) error {
 	if err != nil || len(h.entering) > 0 || h.claiming > 0 {
 		return err // some of them may be on their way
 	}
-	h.suspect = false
+	h.suspect = max(h.suspect-1, 0)
 	// What was in the hand when the database was asked, or came meanwhile, may be
 	// settled by now: it isn't taken over again.
 	adopted = slices.DeleteFunc(adopted, func(x outbox.Handed) bool {
@@ -199,7 +207,7 @@ func (h *hand) claimAccount(ctx context.Context, a *account, limit int) (int, er
 		}
 	}
 	if err != nil {
-		h.suspect = true
+		h.suspect = missedAnswer
 		return 0, err
 	}
 	for _, x := range loaded {
@@ -213,6 +221,7 @@ func (h *hand) claimAccount(ctx context.Context, a *account, limit int) (int, er
 // fill puts what was loaded into a lane. The lock is held.
 func (h *hand) fill(a *account, l *lane, x *outbox.Loaded) {
 	l.LaneState, l.More, l.stale, l.Refunds = x.LaneState, x.More, false, nil
+	h.sawDecisions(x.Decisions)
 	for _, w := range x.Work {
 		h.maxID = max(h.maxID, w.ID)
 	}
@@ -246,7 +255,7 @@ func (h *hand) reload(a *account, l *lane) {
 		}
 	case err != nil:
 		h.log.Warn().Err(err).Msg("reloading a lane")
-		h.suspect = true
+		h.suspect = missedAnswer
 		time.AfterFunc(time.Second, func() {
 			h.mu.Lock()
 			defer h.mu.Unlock()

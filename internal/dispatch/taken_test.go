@@ -35,6 +35,6 @@ func TestAHandInDoubtDoesNotRaiseItsMark(t *testing.T) {
 	h, _ := handOf(t, plain)
 	h.low, h.maxID = 3, 7
 	require.Equal(t, int64(8), h.lowest())
-	h.suspect = true
+	h.suspect = missedAnswer
 	require.Equal(t, int64(3), h.lowest())
 }

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,7 @@ type Worker struct {
 	mu      sync.Mutex
 	hand    *hand
 	changed chan struct{}                // closed when hand changes
+	failed  error                        // why it couldn't begin, the last time
 	marks   map[outbox.Token]outbox.Mark // of this process's tokens
 }
 
@@ -80,6 +82,9 @@ func New(store *outbox.Store, accounts []Account, config Config, log zerolog.Log
 func (w *Worker) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		h, err := w.begin(ctx)
+		w.mu.Lock()
+		w.failed = err
+		w.mu.Unlock()
 		if errors.Is(err, outbox.ErrWentBack) {
 			continue // what it may have lost is unknown now
 		}
@@ -152,19 +157,19 @@ func (w *Worker) vouch(ctx context.Context, token outbox.Token, first bool) erro
 		}
 	}
 	w.mu.Unlock()
-	loss, err := w.store.FindLoss(ctx, known)
+	loss, err := w.store.FindLoss(ctx, known, func(l outbox.Loss) {
+		w.log.Error().Int("workers", l.Workers).Bool("decisions", l.Decisions).
+			Msg("the database has gone back in time: nothing is called until all that is live is marked as unknown")
+	})
 	if err != nil {
 		return err
 	}
 	if loss.Any() {
-		w.log.Error().Int("workers", loss.Workers).Bool("decisions", loss.Decisions).Int("unknown", loss.Deliveries).
-			Int("held", loss.Held).Msg("the database has gone back in time: what it says is still to be sent is unknown until read at the vendor")
+		w.log.Error().Int("unknown", loss.Deliveries).Int("held", loss.Held).
+			Msg("what the database says is still to be sent is unknown until read at the vendor")
 		return outbox.ErrWentBack
 	}
-	if first {
-		return nil // the token was made by this server
-	}
-	return w.store.Vouch(ctx, token)
+	return w.store.Vouch(ctx, token, loss.Server)
 }
 
 // forgetBut forgets the tokens before this one. A database that lacks a commit of
@@ -178,10 +183,10 @@ func (w *Worker) forgetBut(token outbox.Token) {
 // saw remembers how far a token has come.
 func (w *Worker) saw(token outbox.Token, change func(*outbox.Mark)) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	mark := w.marks[token]
 	change(&mark)
 	w.marks[token] = mark
-	w.mu.Unlock()
 	if w.config.Witness != nil {
 		w.config.Witness.Saw(token, mark)
 	}
@@ -216,10 +221,10 @@ func (w *Worker) Enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, 
 // Ready reports whether the worker holds a lease that has time left.
 func (w *Worker) Ready() error {
 	w.mu.Lock()
-	h := w.hand
+	h, why := w.hand, w.failed
 	w.mu.Unlock()
 	if h == nil {
-		return errors.New("the worker has no token yet: the database doesn't answer")
+		return fmt.Errorf("the worker can't begin yet: %w", cmp.Or(why, errors.New("it has no token")))
 	}
 	return h.mayCall(0)
 }

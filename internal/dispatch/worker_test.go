@@ -94,6 +94,17 @@ func (s *shop) begin() (stop func()) {
 	return stop
 }
 
+// somebody is another worker, which does nothing by itself.
+func (s *shop) somebody(lease time.Duration) outbox.Token {
+	s.t.Helper()
+	token, _, err := s.store.Register(s.t.Context(), "somebody else", lease)
+	require.NoError(s.t, err)
+	loss, err := s.store.FindLoss(s.t.Context(), nil, nil)
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.store.Vouch(s.t.Context(), token, loss.Server))
+	return token
+}
+
 // batch is n increments of one member.
 func (s *shop) batch(n int, member string) outbox.Batch {
 	var b outbox.Batch
@@ -147,9 +158,8 @@ func TestALongLaneGoesOnBehindWhatIsHeldAtTheEndOfAWindow(t *testing.T) {
 		}
 		return vendors.Applied
 	})
-	token, _, err := s.store.Register(t.Context(), "somebody else", time.Hour)
-	require.NoError(t, err)
-	_, err = s.store.Enqueue(t.Context(), token, s.batch(outbox.Window+40, "16508")) // nobody takes them: they rest
+	token := s.somebody(time.Hour)
+	_, err := s.store.Enqueue(t.Context(), token, s.batch(outbox.Window+40, "16508")) // nobody takes them: they rest
 	require.NoError(t, err)
 	stop := s.begin()
 	s.eventually(map[string]int{"delivered": outbox.Window + 39, "held": 1})
@@ -166,7 +176,7 @@ func TestWhatACommitWithALostAnswerHandedOverIsAdopted(t *testing.T) {
 	b.Accept = []string{"dmhub"}
 	_, err = s.store.Enqueue(ctx, h.token, b) // it was committed, but nobody heard so
 	require.NoError(t, err)
-	h.suspect = true
+	h.suspect = missedAnswer
 
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
@@ -200,7 +210,7 @@ func TestAdoptingWhileBusyTakesNothingTwice(t *testing.T) {
 			s.mu.Unlock()
 			if h != nil {
 				h.mu.Lock()
-				h.suspect = true
+				h.suspect = missedAnswer
 				h.mu.Unlock()
 				_ = h.adopt(ctx) // at the end, the token is given back
 			}

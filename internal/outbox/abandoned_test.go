@@ -65,7 +65,7 @@ func TestWhatAPersonReplaysInALaneOfAnEndedWorkerIsFound(t *testing.T) {
 func TestALossIsFoundWhereAnEndedWorkerHasALane(t *testing.T) {
 	s := newShop(t)
 	s.abandons("o1", outbox.Dead)
-	loss, err := s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Decisions: 1}})
+	loss, err := s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Decisions: 1}}, nil)
 	require.NoError(t, err)
 	require.Equal(t, 1, loss.Held)
 }

@@ -23,6 +23,9 @@ type Loaded struct {
 	LaneState
 	Work []*Work
 	More bool // the window may have left some behind
+	// Decisions is the last entry of outbox.audit by then: what a person has decided
+	// about these deliveries isn't younger.
+	Decisions int64
 }
 
 // Claim takes up to limit lanes of the account that are due and that no worker
@@ -76,7 +79,8 @@ func (s *Store) Reload(ctx context.Context, token Token, lane Lane) (*Loaded, er
 // in an order's lane everything, since each delivery may block the others; in a
 // member's lane what may be acted on now.
 func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ...any) ([]*Loaded, error) {
-	if alive, err := holds(ctx, tx, token); err != nil || !alive {
+	st, err := holds(ctx, tx, token)
+	if err != nil || !st.alive {
 		return nil, cmp.Or(err, ErrLeaseLost)
 	}
 	rows, err := tx.Query(ctx, take, args...)
@@ -88,7 +92,7 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 	byLane := map[Lane]*Loaded{}
 	lanes := []Lane{}
 	for rows.Next() {
-		l := &Loaded{}
+		l := &Loaded{Decisions: st.decisions}
 		if err := rows.Scan(l.columns()...); err != nil {
 			return nil, err
 		}

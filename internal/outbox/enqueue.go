@@ -3,6 +3,7 @@ package outbox
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,6 +67,10 @@ type Handed struct {
 	Lane LaneState
 }
 
+// ErrDoubted means that the stream has to be read again first: the database has
+// gone back in time, and events that come now may be some that it has lost.
+var ErrDoubted = errors.New("the database has gone back in time, and the stream wasn't read again yet")
+
 // Enqueue commits a batch: new events with their deliveries, conflicts, and
 // rejects. It is idempotent: a batch that is enqueued again adds nothing.
 func (s *Store) Enqueue(ctx context.Context, token Token, b Batch) (Enqueued, error) {
@@ -73,11 +78,14 @@ func (s *Store) Enqueue(ctx context.Context, token Token, b Batch) (Enqueued, er
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		out = Enqueued{}
 		b := b
-		alive, err := holds(ctx, tx, token)
+		st, err := holds(ctx, tx, token)
 		if err != nil {
 			return err
 		}
-		if !alive {
+		if st.doubted && !b.Recovered {
+			return ErrDoubted
+		}
+		if !st.alive {
 			b.Accept = nil // they rest: nobody would ever take over what this token holds
 		}
 		if err := insertRejects(ctx, tx, b.Rejects); err != nil {

@@ -26,6 +26,9 @@ func (s *Store) Late(ctx context.Context, token Token, x *Settle) (resolved bool
 		var lane Lane
 		err := tx.QueryRow(ctx, `SELECT lane FROM outbox.lanes
 			WHERE lane = (SELECT lane FROM outbox.deliveries WHERE id = $1) FOR UPDATE`, x.ID).Scan(&lane)
+		if err == pgx.ErrNoRows {
+			return nil // the database has lost it
+		}
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,27 @@ func (s *shop) worker(lease time.Duration) outbox.Token {
 	s.t.Helper()
 	token, _, err := s.Register(s.t.Context(), "worker", lease)
 	require.NoError(s.t, err)
+	s.vouches(token)
 	return token
+}
+
+// readsAgain is what a consumer does after a doubt.
+func (s *shop) readsAgain() {
+	s.t.Helper()
+	k, err := s.Position(s.t.Context(), "SYNC", "syncworker")
+	require.NoError(s.t, err)
+	require.True(s.t, k.Doubted.After(k.DoubtRead))
+	require.NoError(s.t, s.SavePosition(s.t.Context(), "SYNC", "syncworker", outbox.Position{
+		CreatedAt: opening, Server: k.Now, DoubtRead: k.Doubted,
+	}))
+}
+
+// vouches lets a token be used: the server has all that it committed.
+func (s *shop) vouches(token outbox.Token) {
+	s.t.Helper()
+	loss, err := s.FindLoss(s.t.Context(), nil, nil)
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.Vouch(s.t.Context(), token, loss.Server))
 }
 
 // intends commits the intent for a delivery as commit number n of a worker.

@@ -161,8 +161,8 @@ func TestShowNamesTheWorkerThatHasIt(t *testing.T) {
 	id := s.comesTo([]string{account}, []string{account}, points("p1"))[0]
 	x, err := s.Show(t.Context(), id)
 	require.NoError(t, err)
-	require.Equal(t, "till", x.Worker)
-	require.Equal(t, "till", x.LaneWorker)
+	require.Equal(t, "worker", x.Worker)
+	require.Equal(t, "worker", x.LaneWorker)
 }
 
 func TestPauseAndResumeAreRecorded(t *testing.T) {

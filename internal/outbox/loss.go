@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -20,6 +21,8 @@ type Loss struct {
 	Decisions  bool `json:"decisions"`  // of persons are missing
 	Deliveries int  `json:"deliveries"` // are unknown now, since they may have been sent
 	Held       int  `json:"held"`       // were dead, and may have been replayed
+	// Server is when the server was started that was compared.
+	Server time.Time `json:"-"`
 }
 
 // Any reports whether anything is missing.
@@ -42,7 +45,10 @@ func lossOf(known, has map[Token]Mark, decisions int64) Loss {
 // dead may have been replayed: all tokens end, what is live becomes unknown, and
 // with decisions lost what is dead is held. No number that was given away in the
 // lost time is given away again.
-func (s *Store) FindLoss(ctx context.Context, known map[Token]Mark) (Loss, error) {
+//
+// found, which may be nil, is told before that begins: with many live deliveries it
+// takes minutes.
+func (s *Store) FindLoss(ctx context.Context, known map[Token]Mark, found func(Loss)) (Loss, error) {
 	var loss Loss
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('syncworker.loss'))`); err != nil {
@@ -52,8 +58,12 @@ func (s *Store) FindLoss(ctx context.Context, known map[Token]Mark) (Loss, error
 		if err != nil {
 			return err
 		}
-		if loss = lossOf(known, has, decisions); !loss.Any() {
-			return nil
+		loss = lossOf(known, has, decisions)
+		if err := tx.QueryRow(ctx, `SELECT pg_postmaster_start_time()`).Scan(&loss.Server); err != nil || !loss.Any() {
+			return err
+		}
+		if found != nil {
+			found(loss)
 		}
 		return doubt(ctx, tx, known, &loss)
 	})
@@ -194,15 +204,22 @@ func remember(ctx context.Context, tx pgx.Tx, known map[Token]Mark, loss Loss) e
 	})
 }
 
-// Vouch declares that the server that answers has all that this token committed.
-func (s *Store) Vouch(ctx context.Context, token Token) error {
-	const sql = `UPDATE outbox.workers SET server_started = pg_postmaster_start_time() WHERE token = $1 AND ended_at IS NULL`
-	tag, err := s.pool.Exec(ctx, sql, token)
-	if err != nil {
-		return fmt.Errorf("vouching for the database server: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
+// Vouch declares that the server that was started at that moment has all that this
+// token committed. It returns ErrServerChanged where another one answers.
+func (s *Store) Vouch(ctx context.Context, token Token, server time.Time) error {
+	const sql = `
+		UPDATE outbox.workers SET server_started = CASE WHEN pg_postmaster_start_time() = $2 THEN $2 ELSE server_started END
+		WHERE token = $1 AND ended_at IS NULL
+		RETURNING pg_postmaster_start_time() = $2`
+	var same bool
+	err := s.pool.QueryRow(ctx, sql, token, server).Scan(&same)
+	switch {
+	case err == pgx.ErrNoRows:
 		return ErrLeaseLost
+	case err != nil:
+		return fmt.Errorf("vouching for the database server: %w", err)
+	case !same:
+		return ErrServerChanged
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ func TestADatabaseThatHasWhatIsKnownOfItLosesNothing(t *testing.T) {
 	s := newShop(t)
 	h := s.enqueues(s.token, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o1"})).Handed[0]
 	require.NoError(t, s.intends(s.token, 1, &h.Work))
-	loss, err := s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Commits: 1}})
+	loss, err := s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Commits: 1}}, nil)
 	require.NoError(t, err)
 	require.False(t, loss.Any())
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'inflight'`))
@@ -33,9 +33,9 @@ func TestWhatIsLiveIsUnknownWhereCommitsAreMissing(t *testing.T) {
 				line{kind: event.OrderCreated, order: "o1"}, line{kind: event.OrderCreated, order: "o2"})).Handed[0]
 			require.NoError(t, s.intends(s.token, 1, &h.Work))
 			other := s.worker(time.Hour)
-			loss, err := s.FindLoss(t.Context(), known(s.token))
+			loss, err := s.FindLoss(t.Context(), known(s.token), nil)
 			require.NoError(t, err)
-			require.Equal(t, outbox.Loss{Workers: 1, Deliveries: 2}, loss)
+			require.Equal(t, outbox.Loss{Workers: 1, Deliveries: 2, Server: loss.Server}, loss)
 			require.Equal(t, 2, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'unknown'
 				AND reason = 'lost_commit' AND ambiguous AND ever_ambiguous AND owner IS NULL AND first_sent_at IS NULL`))
 			require.Equal(t, 2, s.count(`SELECT count(*) FROM outbox.lanes WHERE owner IS NULL AND resting AND next_at <= now()`))
@@ -44,12 +44,15 @@ func TestWhatIsLiveIsUnknownWhereCommitsAreMissing(t *testing.T) {
 				require.ErrorIs(t, err, outbox.ErrLeaseLost)
 			}
 			// Found once, it isn't found again.
-			loss, err = s.FindLoss(t.Context(), known(s.token))
+			loss, err = s.FindLoss(t.Context(), known(s.token), nil)
 			require.NoError(t, err)
 			require.False(t, loss.Any())
 			require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.audit WHERE action = 'doubt' AND actor = 'syncworker'`))
 			// Nothing that was given away in the lost time is given away again.
 			token := s.worker(time.Hour)
+			_, err = s.Enqueue(t.Context(), token, s.batch([]string{account}, line{kind: event.OrderCreated, order: "o3"}))
+			require.ErrorIs(t, err, outbox.ErrDoubted, "what comes may have been sent")
+			s.readsAgain()
 			for lost := range known(s.token) {
 				require.Greater(t, token, lost)
 			}
@@ -68,11 +71,11 @@ func TestWhatIsDeadIsHeldWhereDecisionsAreMissing(t *testing.T) {
 	c.Settles[0].State, c.Settles[0].Reason = outbox.Dead, "refused"
 	_, err := s.Commit(t.Context(), s.token, c)
 	require.NoError(t, err)
-	loss, err := s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Commits: 2, Decisions: 7}})
+	loss, err := s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Commits: 2, Decisions: 7}}, nil)
 	require.NoError(t, err)
-	require.Equal(t, outbox.Loss{Decisions: true, Held: 1}, loss)
+	require.Equal(t, outbox.Loss{Decisions: true, Held: 1, Server: loss.Server}, loss)
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'held' AND reason = 'lost_commit' AND ever_ambiguous`))
-	loss, err = s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Commits: 2, Decisions: 7}})
+	loss, err = s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Commits: 2, Decisions: 7}}, nil)
 	require.NoError(t, err)
 	require.False(t, loss.Any())
 }
@@ -91,6 +94,7 @@ func TestNothingIsWrittenToAServerThatNobodyVouchedFor(t *testing.T) {
 	renewed, err := s.Renew(t.Context(), s.token, time.Hour, 0, 0)
 	require.NoError(t, err)
 	require.False(t, renewed.Vouched)
-	require.NoError(t, s.Vouch(t.Context(), s.token))
+	require.ErrorIs(t, s.Vouch(t.Context(), s.token, time.Now()), outbox.ErrServerChanged, "of another run of the server")
+	s.vouches(s.token)
 	require.NoError(t, s.intends(s.token, 1, &h.Work))
 }

@@ -53,7 +53,7 @@ func (m *model) zombie(t *rapid.T) {
 	require.ErrorIs(t, err, outbox.ErrLeaseLost)
 	_, err = m.Renew(m.ctx, p.token, time.Hour, p.low, p.low)
 	require.ErrorIs(t, err, outbox.ErrLeaseLost)
-	require.ErrorIs(t, m.Vouch(m.ctx, p.token), outbox.ErrLeaseLost)
+	require.ErrorIs(t, m.Vouch(m.ctx, p.token, time.Now()), outbox.ErrLeaseLost)
 	require.NoError(t, m.End(m.ctx, p.token))
 	require.Equal(t, was, m.digest(), "an ended token writes nothing")
 }
@@ -77,7 +77,7 @@ func (m *model) late(t *rapid.T) {
 // looked whether it has all.
 func (m *model) failOver(t *rapid.T) {
 	was := m.digest()
-	m.exec(`UPDATE outbox.workers SET server_started = 'epoch'`)
+	m.exec(`UPDATE outbox.workers SET server_started = 'epoch' WHERE ended_at IS NULL`)
 	for _, p := range m.processes {
 		if p.ended {
 			continue
@@ -91,7 +91,7 @@ func (m *model) failOver(t *rapid.T) {
 		r, err := m.Renew(m.ctx, p.token, time.Hour, p.low, p.low)
 		require.NoError(t, err)
 		require.False(t, r.Vouched)
-		require.NoError(t, m.Vouch(m.ctx, p.token))
+		m.shop.vouches(p.token)
 	}
 	require.Equal(t, was, m.digest())
 }
@@ -108,7 +108,7 @@ func (m *model) lose(t *rapid.T) {
 	switch what {
 	case "nothing":
 		was := m.digest()
-		loss, err := m.FindLoss(m.ctx, known)
+		loss, err := m.FindLoss(m.ctx, known, nil)
 		require.NoError(t, err)
 		require.False(t, loss.Any())
 		require.Equal(t, was, m.digest())
@@ -120,9 +120,14 @@ func (m *model) lose(t *rapid.T) {
 		mark.Decisions++
 	}
 	known[p.token] = mark
-	loss, err := m.FindLoss(m.ctx, known)
+	loss, err := m.FindLoss(m.ctx, known, nil)
 	require.NoError(t, err)
 	require.True(t, loss.Any())
+	comes := m.last
+	comes.Recovered = false
+	_, err = m.Enqueue(m.ctx, p.token, comes)
+	require.ErrorIs(t, err, outbox.ErrDoubted)
+	m.shop.readsAgain()
 	m.deeds++
 	for _, p := range m.processes {
 		p.ended = true

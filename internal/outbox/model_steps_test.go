@@ -24,6 +24,7 @@ func (m *model) join(t *rapid.T) {
 	}
 	token, low, err := m.Register(m.ctx, "model", time.Hour)
 	require.NoError(t, err)
+	m.shop.vouches(token)
 	m.processes = append(m.processes, &process{
 		token: token, low: low, most: low - 1, hand: map[outbox.Lane]*inHand{}, calls: map[int64]*outbox.Work{},
 	})

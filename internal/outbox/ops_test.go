@@ -38,9 +38,9 @@ func newShop(t *testing.T) *shop {
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close(context.Background()) }) //nolint:errcheck // the database is dropped next
-	token, _, err := store.Register(t.Context(), "till", time.Hour)
-	require.NoError(t, err)
-	return &shop{Store: store, t: t, conn: conn, token: token}
+	s := &shop{Store: store, t: t, conn: conn}
+	s.token = s.worker(time.Hour)
+	return s
 }
 
 // line is an event as a publisher writes it. Its time is minute minutes after

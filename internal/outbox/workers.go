@@ -9,11 +9,12 @@ import (
 )
 
 // Register makes this process a worker: it gets a token, and a lease that lasts
-// until Renew is late. low is the delivery id to begin Renew with.
+// until Renew is late. low is the delivery id to begin Renew with. The token is good
+// for nothing before Vouch.
 func (s *Store) Register(ctx context.Context, name string, lease time.Duration) (token Token, low int64, err error) {
 	const sql = `
-		INSERT INTO outbox.workers (name, lease_until, low_delivery)
-		VALUES ($1, now() + $2, (SELECT coalesce(max(id), 0) + 1 FROM outbox.deliveries))
+		INSERT INTO outbox.workers (name, lease_until, low_delivery, server_started)
+		VALUES ($1, now() + $2, (SELECT coalesce(max(id), 0) + 1 FROM outbox.deliveries), 'epoch')
 		RETURNING token, low_delivery`
 	if err := s.pool.QueryRow(ctx, sql, name, lease).Scan(&token, &low); err != nil {
 		return 0, 0, fmt.Errorf("registering the worker: %w", err)
@@ -66,23 +67,36 @@ func (s *Store) Renew(ctx context.Context, token Token, lease time.Duration, kno
 	return r, nil
 }
 
-// holds reports whether a token may still take anything. Until the transaction is
-// over, a recovery of this worker waits; its own commits don't. It returns
-// ErrServerChanged where nobody has vouched for the server yet.
-func holds(ctx context.Context, tx pgx.Tx, token Token) (alive bool, err error) {
-	const sql = `SELECT ended_at IS NULL, server_started = pg_postmaster_start_time()
+// standing is what a transaction has to know of the worker's token.
+type standing struct {
+	alive     bool
+	decisions int64 // the last entry of outbox.audit
+	// doubted: since the database has gone back in time, the stream hasn't been
+	// read again.
+	doubted bool
+}
+
+// holds looks at a token. Until the transaction is over, a recovery of this worker
+// waits; its own commits don't. It returns ErrServerChanged where nobody has vouched
+// for the server yet, and ErrWentBack where it doesn't know the token.
+func holds(ctx context.Context, tx pgx.Tx, token Token) (s standing, err error) {
+	const sql = `
+		SELECT ended_at IS NULL, server_started = pg_postmaster_start_time(),
+			(SELECT coalesce(max(id), 0) FROM outbox.audit),
+			coalesce((SELECT max(at) FROM outbox.audit WHERE target = 'database' AND action = 'doubt')
+				> (SELECT coalesce(min(doubt_read), '-infinity') FROM outbox.positions), false)
 		FROM outbox.workers WHERE token = $1 FOR KEY SHARE`
 	var same bool
-	err = tx.QueryRow(ctx, sql, token).Scan(&alive, &same)
+	err = tx.QueryRow(ctx, sql, token).Scan(&s.alive, &same, &s.decisions, &s.doubted)
 	switch {
 	case err == pgx.ErrNoRows:
-		return false, nil
+		return standing{}, ErrWentBack
 	case err != nil:
-		return false, fmt.Errorf("looking at the worker's token: %w", err)
-	case alive && !same:
-		return false, ErrServerChanged
+		return standing{}, fmt.Errorf("looking at the worker's token: %w", err)
+	case !same:
+		return standing{}, ErrServerChanged
 	}
-	return alive, nil
+	return s, nil
 }
 
 // End gives up the token: whatever the worker still holds is recovered at once.

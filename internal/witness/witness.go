@@ -26,6 +26,10 @@ const (
 	// every is how often marks are written at most. What was committed since the
 	// last one is what a crash of both sides can hide.
 	every = 50 * time.Millisecond
+	// patience is how long the server may take to tell all marks; pause is how long
+	// to leave it alone when it takes none.
+	patience = 10 * time.Second
+	pause    = time.Second
 	// refreshed is how often a mark is written that doesn't change.
 	refreshed = 24 * time.Hour
 )
@@ -87,6 +91,8 @@ func (w *Witness) Begin(ctx context.Context, token outbox.Token) (fresh bool, er
 
 // Known returns the marks of all tokens.
 func (w *Witness) Known(ctx context.Context) (map[outbox.Token]outbox.Mark, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	kv, err := w.bucket(ctx)
 	if err != nil {
 		return nil, err
@@ -140,17 +146,18 @@ func (w *Witness) Saw(token outbox.Token, mark outbox.Mark) {
 	}
 }
 
-// Run writes what was seen until the context ends. What can't be written is tried
-// again with what has been seen since.
+// Run writes what was seen until the context ends, and then the last of it. What
+// can't be written is tried again with what has been seen since.
 func (w *Witness) Run(ctx context.Context) {
 	refresh := time.NewTicker(refreshed)
 	defer refresh.Stop()
 	last := map[outbox.Token]outbox.Mark{}
 	var kv jetstream.KeyValue // opened again after an error
 	for {
+		ending := false
 		select {
 		case <-ctx.Done():
-			return
+			ending = true
 		case <-w.signal:
 		case <-refresh.C:
 			w.again(last)
@@ -159,16 +166,21 @@ func (w *Witness) Run(ctx context.Context) {
 		marks := w.marks
 		w.marks = map[outbox.Token]outbox.Mark{}
 		w.mu.Unlock()
+		wait := every
 		var err error
-		if kv, err = w.write(ctx, kv, marks); err == nil {
+		if kv, err = w.write(context.WithoutCancel(ctx), kv, marks); err == nil {
 			last = marks
-		} else if ctx.Err() == nil {
+		} else {
+			wait = pause
 			w.log.Warn().Err(err).Msg("noting how far the database is committed; trying again")
 			w.again(marks)
 		}
+		if ending {
+			return
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(every):
+		case <-time.After(wait):
 		}
 	}
 }

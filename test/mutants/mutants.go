@@ -140,4 +140,14 @@ var mutants = []mutant{
 		}},
 		pkg: "./internal/outbox", tests: "TestRecoveryWakesEveryLaneOfWhatItPutsToRest",
 	},
+	{
+		name:  "after a doubt only what was acknowledged is read again",
+		edits: []edit{{"internal/consumer/position.go", "		upTo = info.Delivered.Stream\n", ""}},
+		pkg:   "./internal/consumer", tests: "TestWhatWasAcknowledgedAboveTheFloorIsReadAgain",
+	},
+	{
+		name:  "after a doubt events come before the stream was read again",
+		edits: []edit{{"internal/outbox/enqueue.go", "if st.doubted && !b.Recovered {", "if false {"}},
+		pkg:   "./internal/outbox", tests: "TestWhatIsLiveIsUnknownWhereCommitsAreMissing",
+	},
 }
