@@ -183,7 +183,7 @@ func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
 		f = a.finder.Find(h.calls, call)
 	}
 	return h.settle(a, l, w, f.Result, string(Find), w.Calls, func(s Situation, d outbox.Delivery) outbox.Delivery {
-		s.Asked = asked
+		s.Asked, s.MayBeDeleted = asked, l.mayBeDeleted()
 		return s.AfterFind(d, w, f)
 	})
 }

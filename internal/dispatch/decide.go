@@ -16,7 +16,9 @@ type Situation struct {
 	Outage bool
 	Now    time.Time
 	Asked  time.Time // when the read began that AfterFind decides about
-	Jitter float64   // uniform in [0, 1)
+	// MayBeDeleted: the order isn't there, and a delete of it is unclear too.
+	MayBeDeleted bool
+	Jitter       float64 // uniform in [0, 1)
 }
 
 // AfterPush returns the delivery as it is after a push that ended in r. d is the
@@ -157,6 +159,9 @@ func (s Situation) AfterFind(d outbox.Delivery, w *outbox.Work, f vendors.Findin
 	if s.tooOldToRead(&d) {
 		return s.hold(d, ReadWindowPassed)
 	}
+	if d.Type == event.OrderCreated && s.MayBeDeleted {
+		return s.hold(d, Unclear)
+	}
 	// Reading again costs nothing but patience; the reason to read stays.
 	return readAgain(d, s.Now.Add(max(f.Result.RetryAfter, s.Policy.Retry.Backoff(max(d.Calls, 1), s.Jitter))))
 }
@@ -183,6 +188,9 @@ func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 	}
 	if s.tooOldToRead(&d) {
 		return s.hold(d, ReadWindowPassed)
+	}
+	if d.Type == event.OrderCreated && s.MayBeDeleted {
+		return s.hold(d, Unclear)
 	}
 	reason := d.Reason
 	if reason == AmountUnread {

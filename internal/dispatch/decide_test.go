@@ -331,6 +331,18 @@ func TestOnlyAReadThatBeganAfterTheQuietPeriodProvesAbsence(t *testing.T) {
 	require.Equal(t, "pending:proven_gone", readable(after))
 }
 
+func TestAnOrderThatMayBeDeletedIsNotCreatedAgain(t *testing.T) {
+	w := row(t, 1, "create unknown:lost_commit lost")
+	s := Situation{Policy: testPolicy(), Now: planned, Asked: planned, MayBeDeleted: true}
+	s.Operation, _ = reading.account(t).Operation(w.Type)
+	w.QuietUntil = planned.Add(-time.Second)
+	after := s.AfterFind(w.Delivery, w, vendors.Finding{Found: vendors.Absent})
+	require.Equal(t, "held:unclear", readable(after))
+	s.MayBeDeleted = false
+	after = s.AfterFind(w.Delivery, w, vendors.Finding{Found: vendors.Absent})
+	require.Equal(t, "pending:proven_gone", readable(after))
+}
+
 func TestWhatADeadWorkerLeftIsQuietOnlyAfterItsLastCall(t *testing.T) {
 	s, w := situation(t, "points", late)
 	w.State, w.Reason, w.QuietUntil = outbox.Unknown, outbox.ReasonWorkerLost, time.Time{}

@@ -49,7 +49,7 @@ func TestARefundThatIsSettledIsLookedAtAnew(t *testing.T) {
 
 func TestAnUnknownHeadOfAnOrderStaysInTheLane(t *testing.T) {
 	h, a := handOf(t, reading)
-	head, next := row(t, 1, "cancel inflight unclear"), row(t, 2, "update:u1 unknown:lost_commit due=0s lost at=1m")
+	head, next := row(t, 1, "create inflight unclear"), row(t, 2, "cancel unknown:lost_commit due=0s lost since at=1m")
 	l := holding(h, outbox.OrderLane, head, next, row(t, 3, "refund:r1 pending at=2m"))
 	unread := head.Delivery
 	unread.State, unread.Reason, unread.NextAttemptAt = outbox.Unknown, RefusedAfterUnclear, planned.Add(time.Minute)

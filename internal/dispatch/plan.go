@@ -89,17 +89,31 @@ type plan struct {
 }
 
 // openQuestion finds a delivery of the lane whose unclear call can be cleared up
-// now. That goes before anything new, wherever in the lane it stands.
+// now. That goes before anything new, wherever in the lane it stands. Several of an
+// order are unclear where a database has lost what became of them: then a later one
+// isn't sent, nor a delete believed, before the earlier ones are clear.
 func (p *plan) openQuestion() (Step, bool) {
+	earlier := false
 	for _, w := range p.Work {
 		if w.State != outbox.Unknown && !w.Ambiguous {
 			continue
 		}
-		if action, next := p.move(w); action != "" && p.due(&next) {
+		action, next := p.move(w)
+		waits := earlier && (action == Push || w.Type == event.OrderDeleted)
+		if action != "" && p.due(&next) && !waits {
 			return Step{Act: w, Action: action}, true
 		}
+		earlier = earlier || p.Kind == outbox.OrderLane
 	}
 	return Step{}, false
+}
+
+// mayBeDeleted reports whether a delete of the order may have taken effect without
+// our knowing: then an order that isn't there may have been created all the same.
+func (l *Lane) mayBeDeleted() bool {
+	return slices.ContainsFunc(l.Work, func(w *outbox.Work) bool {
+		return w.Type == event.OrderDeleted && (w.Ambiguous || w.State == outbox.Unknown)
+	})
 }
 
 // member goes through a member's points: in order, but what is unknown or held
@@ -207,7 +221,9 @@ func (p *plan) behind(w *outbox.Work, reason string) outbox.Delivery {
 		d.NextAttemptAt = time.Time{}
 		return d
 	case asked(&d):
-		_, d = p.move(w)
+		if _, d = p.move(w); d.State == outbox.Unknown && p.due(&d) {
+			d.NextAttemptAt = p.now.Add(p.policy.Retry.Max) // what it waits for wakes the lane
+		}
 		return d
 	}
 	d.NextAttemptAt = time.Time{}
