@@ -99,13 +99,27 @@ func (p *plan) openQuestion() (Step, bool) {
 			continue
 		}
 		action, next := p.move(w)
-		waits := earlier && (action == Push || w.Type == event.OrderDeleted)
+		waits := changes(w, action) && (earlier || p.lacksCreate(w))
 		if action != "" && p.due(&next) && !waits {
 			return Step{Act: w, Action: action}, true
 		}
 		earlier = earlier || p.Kind == outbox.OrderLane
 	}
 	return Step{}, false
+}
+
+// changes reports whether an action about an unclear call may change something, or
+// believes that something has changed: a delete is read by what isn't there.
+func changes(w *outbox.Work, action Action) bool {
+	return action == Push || action == Find && w.Type == event.OrderDeleted
+}
+
+// lacksCreate reports whether an order's event has an unclear call although its
+// create isn't delivered, nor in hand: a database has lost that it came at all.
+func (p *plan) lacksCreate(w *outbox.Work) bool {
+	return p.Kind == outbox.OrderLane && p.Created != string(outbox.Delivered) && !p.policy.SendUnseen &&
+		w.Reason != outbox.ReasonSentByPerson && (w.State == outbox.Unknown || w.Ambiguous) &&
+		!slices.ContainsFunc(p.Work, func(x *outbox.Work) bool { return x.Type == event.OrderCreated })
 }
 
 // mayBeDeleted reports whether a delete of the order may have taken effect without
@@ -173,6 +187,9 @@ func (p *plan) order() Step {
 			return Step{Rest: p.restBehind(rest, i+1, blockedBy(d.State))}
 		}
 		action, next := p.move(w)
+		if action != "" && changes(w, action) && p.lacksCreate(w) {
+			next, action = p.untilCreated(w), ""
+		}
 		if action == "" || !p.due(&next) {
 			return Step{Rest: p.restBehind(append(rest, next), i+1, blockedBy(next.State))}
 		}
@@ -221,7 +238,10 @@ func (p *plan) behind(w *outbox.Work, reason string) outbox.Delivery {
 		d.NextAttemptAt = time.Time{}
 		return d
 	case asked(&d):
-		if _, d = p.move(w); d.State == outbox.Unknown && p.due(&d) {
+		switch _, d = p.move(w); {
+		case d.State != outbox.Held && p.lacksCreate(w):
+			return p.untilCreated(w)
+		case d.State == outbox.Unknown && p.due(&d):
 			d.NextAttemptAt = p.now.Add(p.policy.Retry.Max) // what it waits for wakes the lane
 		}
 		return d
@@ -256,6 +276,17 @@ func (p *plan) withoutCreate(w *outbox.Work, waits bool) (d outbox.Delivery, goe
 		d = heldAs(&d, UnseenOrder)
 	}
 	return d, false
+}
+
+// untilCreated returns an unclear delivery as it waits for its order's create: as
+// long as any other would.
+func (p *plan) untilCreated(w *outbox.Work) outbox.Delivery {
+	d := w.Delivery
+	if !p.now.Before(p.deadline(w)) {
+		return heldAs(&d, Unclear)
+	}
+	d.NextAttemptAt = p.deadline(w)
+	return d
 }
 
 // deadline is when a delivery has waited long enough for its predecessor.
