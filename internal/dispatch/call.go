@@ -121,7 +121,8 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 }
 
 // intend commits the intent and reports whether the call may be made. It may not
-// where a drain has begun before the intent was taken to be written.
+// where a drain has begun before the intent was taken to be written, nor where
+// something that goes before it has come to rest: then the lane is loaded first.
 func (h *hand) intend(a *account, l *lane, w *outbox.Work) bool {
 	if h.isDraining() {
 		h.giveBack(a, l)
@@ -138,7 +139,8 @@ func (h *hand) intend(a *account, l *lane, w *outbox.Work) bool {
 	}
 	h.commit.add(e)
 	got := <-answers
-	if got.err == nil && !got.gone && e.intent != nil {
+	stale := got.err == nil && e.intent != nil && e.intent.Stale
+	if got.err == nil && !got.gone && !stale && e.intent != nil {
 		return true
 	}
 	h.mu.Lock()
@@ -147,6 +149,9 @@ func (h *hand) intend(a *account, l *lane, w *outbox.Work) bool {
 	l.busy = false
 	if got.gone {
 		h.drop(a, l, w)
+	}
+	if got.gone || stale {
+		l.stale = l.stale || stale
 		h.consider(a, l)
 	}
 	h.pumpLocked(a)
@@ -235,10 +240,11 @@ func (h *hand) settle(a *account, l *lane, w *outbox.Work, r vendors.Result, act
 // wasSettled takes over that an entry is written. next loses its act where its
 // intent was not. The lock is held.
 func (h *hand) wasSettled(a *account, l *lane, e *entry, put []*outbox.Work, next *Step, gone []int64, err error) {
-	if next.Act != nil && (err != nil || e.intent == nil || contains(gone, next.Act.ID)) {
+	if next.Act != nil && (err != nil || e.intent == nil || e.intent.Stale || contains(gone, next.Act.ID)) {
 		if contains(gone, next.Act.ID) && err == nil {
 			put = append(put, next.Act)
 		}
+		l.stale = l.stale || err == nil && e.intent != nil && e.intent.Stale
 		*next = Step{}
 		a.gate.withdraw()
 	}

@@ -22,7 +22,8 @@ type entry struct {
 	lane    *outbox.LaneUpdate
 	// done is called once with what became of it: err is nil or ErrLeaseLost;
 	// gone are deliveries that a person has cancelled meanwhile. An intent that
-	// wasn't taken before the drain is nil by then.
+	// wasn't taken before the drain is nil by then, and one that is stale wasn't
+	// written.
 	done func(gone []int64, err error)
 }
 

@@ -1,6 +1,7 @@
 package outbox_test
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -119,6 +120,19 @@ func (s *snapshot) deletedAtVendor(id event.Identity) bool {
 	for _, d := range s.deliveries {
 		if d.kind == event.OrderDeleted && d.state == outbox.Delivered &&
 			d.identity.OrderNo == id.OrderNo && d.identity.Tenant == id.Tenant {
+			return true
+		}
+	}
+	return false
+}
+
+// overtakes reports whether a call would be made before that of something that
+// rests in its lane and goes before it.
+func (s *snapshot) overtakes(kind outbox.LaneKind, w *outbox.Work) bool {
+	for _, d := range s.deliveries {
+		order := cmp.Or(outbox.Rank(d.kind)-outbox.Rank(w.Type), int16(d.time.Compare(w.EventTime)), int16(cmp.Compare(d.id, w.ID)))
+		passes := kind == outbox.MemberLane && (d.state == outbox.Held || d.state == outbox.Unknown)
+		if d.lane == w.Lane && d.owner == nil && order < 0 && !passes {
 			return true
 		}
 	}

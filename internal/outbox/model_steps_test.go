@@ -174,8 +174,14 @@ func (m *model) intend(t *rapid.T) {
 		}
 	}
 	c := pick(t, "call", may)
-	gone := m.commit(c.p, outbox.Commit{Intents: []*outbox.Intent{{ID: c.w.ID, WasCalls: c.w.Calls, SentAt: opening}}})
+	x := &outbox.Intent{ID: c.w.ID, WasCalls: c.w.Calls, SentAt: opening}
+	gone := m.commit(c.p, outbox.Commit{Intents: []*outbox.Intent{x}})
 	if slices.Contains(gone, c.w.ID) {
+		return
+	}
+	require.Equal(t, m.before.overtakes(c.l.Kind, c.w), x.Stale, "I3")
+	if x.Stale {
+		c.l.stale = true
 		return
 	}
 	c.w.Calls++

@@ -239,6 +239,7 @@ func (m *model) commit(p *process, c outbox.Commit) (gone []int64) {
 	p.number = c.Number
 	if sometimes(m.t, "the commit's answer is lost", 5) {
 		was := m.digest()
+		stale := slices.ContainsFunc(c.Intents, func(x *outbox.Intent) bool { return x.Stale })
 		released := make([]bool, len(c.Lanes))
 		for i, u := range c.Lanes {
 			released[i] = u.Released
@@ -246,6 +247,9 @@ func (m *model) commit(p *process, c outbox.Commit) (gone []int64) {
 		again, err := m.Commit(m.ctx, p.token, c)
 		require.NoError(m.t, err)
 		require.ElementsMatch(m.t, gone, again, "the same answer")
+		for _, x := range c.Intents { // of which there is one
+			require.Equal(m.t, stale, x.Stale, "the same answer")
+		}
 		for i, u := range c.Lanes {
 			require.Equal(m.t, released[i], u.Released, "the same answer")
 		}

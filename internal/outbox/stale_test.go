@@ -1,0 +1,91 @@
+package outbox_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"syncworker/internal/event"
+	"syncworker/internal/outbox"
+)
+
+// intent is the intent for a delivery as it was handed over.
+func intent(h outbox.Handed) *outbox.Intent {
+	return &outbox.Intent{ID: h.ID, WasCalls: h.Calls, SentAt: opening}
+}
+
+// I3: what another worker has added to a lane is called before what is behind it,
+// however long the owner has had that in its hand.
+func TestNothingIsCalledBeforeWhatHasCommittedAndGoesBeforeIt(t *testing.T) {
+	points := func(uuid string, minute int) line {
+		return line{kind: event.PointIncremented, member: "13800000001", uuid: uuid, minute: minute}
+	}
+	deleted := line{kind: event.OrderDeleted, order: "o1", minute: 5}
+	for name, c := range map[string]struct {
+		mine, added line
+		stale       bool
+	}{
+		"an older event of the order":     {deleted, line{kind: event.OrderCancelled, order: "o1", minute: 4}, true},
+		"its create, whatever its clock":  {deleted, line{kind: event.OrderCreated, order: "o1", minute: 9}, true},
+		"a later event of the order":      {deleted, line{kind: event.OrderUpdated, order: "o1", uuid: "u1", minute: 6}, false},
+		"another order":                   {deleted, line{kind: event.OrderCancelled, order: "o2", minute: 4}, false},
+		"older points of the member":      {points("p2", 2), points("p1", 1), true},
+		"later points of the member":      {points("p1", 1), points("p2", 2), false},
+		"one of another tenant, held":     {deleted, line{kind: event.OrderCancelled, order: "o1", tenant: "b", minute: 4}, true},
+		"its points, of the same instant": {points("p1", 1), points("p2", 1), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t)
+			out := s.enqueues(s.token, s.batch([]string{account}, c.mine, line{kind: event.OrderCreated, order: "o3"}))
+			require.Len(t, out.Handed, 2)
+			require.Empty(t, s.enqueues(s.worker(time.Hour), s.batch(nil, c.added)).Handed)
+
+			first := outbox.Commit{Number: 1, Intents: []*outbox.Intent{intent(out.Handed[0]), intent(out.Handed[1])}}
+			for range 2 { // the second time as if the answer had been lost
+				first.Intents[0].Stale, first.Intents[1].Stale = !c.stale, true
+				gone, err := s.Commit(t.Context(), s.token, first)
+				require.NoError(t, err)
+				require.Empty(t, gone)
+				require.Equal(t, c.stale, first.Intents[0].Stale)
+				require.False(t, first.Intents[1].Stale, "it is of another lane")
+				require.Equal(t, map[bool]int{true: 1, false: 2}[c.stale], s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'inflight'`))
+				require.Equal(t, map[bool]int{true: 1, false: 2}[c.stale], s.count(`SELECT sum(calls) FROM outbox.deliveries`))
+			}
+			if !c.stale {
+				return
+			}
+			loaded, err := s.Reload(t.Context(), s.token, out.Handed[0].Lane.Lane)
+			require.NoError(t, err)
+			require.Len(t, loaded.Work, 1)
+			second := outbox.Commit{Number: 2, Intents: []*outbox.Intent{intent(out.Handed[0])}}
+			_, err = s.Commit(t.Context(), s.token, second)
+			require.NoError(t, err)
+			require.False(t, second.Intents[0].Stale, "whether it is its turn is the worker's to say now")
+			require.Equal(t, 2, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'inflight'`))
+		})
+	}
+}
+
+// What a member's lane has put aside lets the others go on, and isn't loaded again.
+func TestWhatAMemberHasOnHoldMakesNothingStale(t *testing.T) {
+	s := newShop(t)
+	held := s.comesAs(outbox.Held, line{kind: event.PointIncremented, uuid: "p1", minute: 1})
+	lane := s.claims(held).Lane
+	h := s.comes(line{kind: event.PointIncremented, uuid: "p2", minute: 2})
+	loaded, err := s.Reload(t.Context(), s.token, lane)
+	require.NoError(t, err)
+	require.Len(t, loaded.Work, 1)
+	require.Equal(t, h[0], loaded.Work[0].ID)
+	require.Empty(t, s.commits(outbox.Commit{Intents: []*outbox.Intent{{ID: h[0], SentAt: opening}}}))
+	require.Equal(t, "inflight", s.row(h[0])["state"])
+}
+
+func TestAnIntentIsNotStaleButLostOnceSomebodyElseHasItsDelivery(t *testing.T) {
+	s := newShop(t)
+	h := s.enqueues(s.token, s.batch([]string{account}, line{kind: event.OrderDeleted, order: "o1", minute: 5})).Handed[0]
+	s.enqueues(s.worker(time.Hour), s.batch(nil, line{kind: event.OrderCancelled, order: "o1", minute: 4}))
+	s.exec(`UPDATE outbox.deliveries SET owner = 99 WHERE id = $1`, h.ID)
+	_, err := s.Commit(t.Context(), s.token, outbox.Commit{Number: 1, Intents: []*outbox.Intent{intent(h)}})
+	require.ErrorIs(t, err, outbox.ErrLeaseLost)
+}
