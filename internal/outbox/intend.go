@@ -1,0 +1,84 @@
+package outbox
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Intent is the committed fact that a call is about to be made.
+type Intent struct {
+	ID       int64
+	WasCalls int
+	SentAt   time.Time
+	// Stale is set by Commit: something rests in its lane that goes before it. It
+	// wasn't written, and would be once that is loaded.
+	Stale bool
+}
+
+// intend writes the intents but those that are stale. The order of a lane holds
+// for what was committed before this began.
+func intend(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent) (missing []int64, err error) {
+	if len(intents) == 0 {
+		return nil, nil
+	}
+	// What goes before it is what a reload takes first. OFFSET 0 keeps it a look
+	// into the lane's index for each, whatever the planner takes the tables for.
+	const sql = `
+		UPDATE outbox.deliveries d SET state = 'inflight', reason = '', calls = d.calls + 1,
+			first_sent_at = coalesce(d.first_sent_at, u.sent_at)
+		FROM unnest($2::bigint[], $3::int[], $4::timestamptz[]) u(id, was_calls, sent_at)
+		WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls
+			AND d.state NOT IN ('delivered', 'dead', 'cancelled')
+			AND NOT EXISTS (
+				SELECT FROM outbox.deliveries r JOIN outbox.lanes l ON l.lane = r.lane
+				WHERE r.lane = d.lane AND r.owner IS NULL
+					AND (r.lane_rank, r.event_time, r.id) < (d.lane_rank, d.event_time, d.id)
+					AND (l.kind = 'order' OR r.state IN ('pending', 'waiting')) OFFSET 0)
+		RETURNING d.id`
+	n := len(intents)
+	ids, wasCalls, sentAt := make([]int64, n), make([]int, n), make([]time.Time, n)
+	for i, x := range intents {
+		ids[i], wasCalls[i], sentAt[i] = x.ID, x.WasCalls, x.SentAt
+		x.Stale = false
+	}
+	rows, err := tx.Query(ctx, sql, token, ids, wasCalls, sentAt)
+	if missing, err = missingFrom(ids, rows, err); err != nil || len(missing) == 0 {
+		return nil, err
+	}
+	if err := markStale(ctx, tx, token, intents); err != nil {
+		return nil, err
+	}
+	for _, x := range intents {
+		if x.Stale {
+			missing = slices.DeleteFunc(missing, func(id int64) bool { return id == x.ID })
+		}
+	}
+	return missing, nil
+}
+
+// markStale marks, of intents that were to be written, those that weren't although
+// the worker still has their delivery as it was.
+func markStale(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent) error {
+	if len(intents) == 0 {
+		return nil
+	}
+	const sql = `
+		SELECT id FROM outbox.deliveries JOIN unnest($2::bigint[], $3::int[]) u(id, was_calls) USING (id)
+		WHERE owner = $1 AND calls = was_calls AND state NOT IN ('delivered', 'dead', 'cancelled')`
+	ids, wasCalls := make([]int64, len(intents)), make([]int, len(intents))
+	for i, x := range intents {
+		ids[i], wasCalls[i] = x.ID, x.WasCalls
+	}
+	rows, err := tx.Query(ctx, sql, token, ids, wasCalls)
+	if err != nil {
+		return err
+	}
+	stale, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	for _, x := range intents {
+		x.Stale = slices.Contains(stale, x.ID)
+	}
+	return err
+}
