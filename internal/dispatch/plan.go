@@ -241,8 +241,9 @@ func (p *plan) behind(w *outbox.Work, reason string) outbox.Delivery {
 		switch _, d = p.move(w); {
 		case d.State != outbox.Held && p.lacksCreate(w):
 			return p.untilCreated(w)
-		case d.State == outbox.Unknown && p.due(&d):
-			d.NextAttemptAt = p.now.Add(p.policy.Retry.Max) // what it waits for wakes the lane
+		case d.State != outbox.Held && p.due(&d):
+			// What it waits for wakes the lane, or is due itself.
+			d.NextAttemptAt = p.now.Add(p.policy.PredecessorWait)
 		}
 		return d
 	}

@@ -189,7 +189,7 @@ func TestWhatAnOrderDoesNext(t *testing.T) {
 			Lane{LaneState: created},
 			false,
 			[]string{"update:u1 unknown:lost_commit due=1s lost", "cancel unknown:lost_commit due=-1s lost at=1m"},
-			"1 unknown:lost_commit 1s, 2 unknown:lost_commit 10m0s",
+			"1 unknown:lost_commit 1s, 2 unknown:lost_commit 24h0m0s",
 		},
 		{
 			"a later one is read, since that changes nothing", reading,
@@ -203,14 +203,14 @@ func TestWhatAnOrderDoesNext(t *testing.T) {
 			Lane{},
 			false,
 			[]string{"create unknown:lost_commit due=1s lost", "delete unknown:lost_commit due=-1s lost at=1m"},
-			"1 unknown:lost_commit 1s, 2 unknown:lost_commit 10m0s",
+			"1 unknown:lost_commit 1s, 2 unknown:lost_commit 24h0m0s",
 		},
 		{
 			"nor is anything sent behind one that a person has", plain,
 			Lane{LaneState: created},
 			false,
 			[]string{"refund:r1 unknown:lost_commit due=-1s lost", "cancel unknown:lost_commit due=-1s lost at=1m"},
-			"1 held:unclear, 2 unknown:lost_commit 10m0s",
+			"1 held:unclear, 2 unknown:lost_commit 24h0m0s",
 		},
 		{
 			"what the database lost waits for a create that it lost too", plain,
