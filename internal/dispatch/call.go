@@ -179,6 +179,9 @@ func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
 	}
 	var f vendors.Finding
 	asked := h.now()
+	h.mu.Lock()
+	call.MayBeUpdated = l.mayHave(event.OrderUpdated)
+	h.mu.Unlock()
 	switch {
 	case fail != nil:
 		f = vendors.Finding{Found: vendors.Unavailable, Result: *fail}
@@ -188,7 +191,7 @@ func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
 		f = a.finder.Find(h.calls, call)
 	}
 	return h.settle(a, l, w, f.Result, string(Find), w.Calls, func(s Situation, d outbox.Delivery) outbox.Delivery {
-		s.Asked, s.MayBeDeleted = asked, l.mayBeDeleted()
+		s.Asked, s.MayBeDeleted = asked, l.mayHave(event.OrderDeleted)
 		return s.AfterFind(d, w, f)
 	})
 }

@@ -122,11 +122,12 @@ func (p *plan) lacksCreate(w *outbox.Work) bool {
 		!slices.ContainsFunc(p.Work, func(x *outbox.Work) bool { return x.Type == event.OrderCreated })
 }
 
-// mayBeDeleted reports whether a delete of the order may have taken effect without
-// our knowing: then an order that isn't there may have been created all the same.
-func (l *Lane) mayBeDeleted() bool {
+// mayHave reports whether an event of that type may have taken effect in the lane
+// without our knowing: an order that isn't there may have been created and deleted,
+// one with another amount may have been updated.
+func (l *Lane) mayHave(t event.Type) bool {
 	return slices.ContainsFunc(l.Work, func(w *outbox.Work) bool {
-		return w.Type == event.OrderDeleted && (w.Ambiguous || w.State == outbox.Unknown)
+		return w.Type == t && (w.Ambiguous || w.State == outbox.Unknown)
 	})
 }
 

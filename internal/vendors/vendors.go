@@ -118,6 +118,9 @@ type Call struct {
 	// FirstSentAt is when a byte of this delivery may first have left, zero
 	// before the first call.
 	FirstSentAt time.Time
+	// MayBeUpdated, of a create that is read: an update of the order may have taken
+	// effect too, so that its amount isn't the create's.
+	MayBeUpdated bool
 	// MaySend is asked right before the bytes go out; an error (the lease has
 	// run out) ends the call as NotSent and Withheld. Nil means yes.
 	MaySend func() error

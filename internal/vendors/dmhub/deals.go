@@ -100,7 +100,8 @@ func noDeal(r vendors.Result, rep reply) bool {
 
 // find answers whether the effect of an order's event exists. For a delete that
 // is the order's absence.
-func (d *Deals) find(ctx context.Context, e *event.Event, now time.Time) vendors.Finding {
+func (d *Deals) find(ctx context.Context, call vendors.Call, now time.Time) vendors.Finding {
+	e := call.Event
 	found, r := d.deal(ctx, e.OrderNo)
 	if found == nil && r.Class != vendors.Refused {
 		return vendors.Finding{Found: vendors.Unavailable, Result: r}
@@ -110,7 +111,7 @@ func (d *Deals) find(ctx context.Context, e *event.Event, now time.Time) vendors
 	case found == nil:
 		f.Found, f.Detail = withoutDeal(e, now)
 	default:
-		f.Found, f.Detail = withDeal(e, *found)
+		f.Found, f.Detail = withDeal(call, *found)
 	}
 	if f.Found == vendors.Present && found != nil {
 		f.Result.Receipt.Ref = found.ref
@@ -118,10 +119,11 @@ func (d *Deals) find(ctx context.Context, e *event.Event, now time.Time) vendors
 	return f
 }
 
-func withDeal(e *event.Event, d deal) (vendors.Found, string) {
+func withDeal(call vendors.Call, d deal) (vendors.Found, string) {
+	e := call.Event
 	switch e.Type {
 	case event.OrderCreated:
-		if !sameAmount(d.paid, e.Amount) {
+		if !call.MayBeUpdated && !sameAmount(d.paid, e.Amount) {
 			return vendors.Unclear, fmt.Sprintf("the order is there with amountPaid %s and not %s", d.paid, e.Amount.Decimal)
 		}
 		return vendors.Present, ""

@@ -36,7 +36,7 @@ func (a *Account) Find(ctx context.Context, call vendors.Call) vendors.Finding {
 	if call.Event.Type.Point() {
 		return a.findPoints(ctx, call, time.Now())
 	}
-	return a.orders.find(ctx, call.Event, time.Now())
+	return a.orders.find(ctx, call, time.Now())
 }
 
 // pointRow is one row of the point details (§15). point is positive, the

@@ -174,6 +174,8 @@ func TestFindReadsOrders(t *testing.T) {
 	create.Event.OrderNo = "123456"
 	old := call(event.OrderCreated)
 	old.Event.OrderNo, old.Event.OccurredAt = "123456", time.Now().Add(-28*24*time.Hour)
+	updated := create
+	updated.MayBeUpdated = true
 	notFound := `{"error":{"code":"409200","message":"Not found"}}`
 	for _, tt := range []struct {
 		name   string
@@ -185,6 +187,7 @@ func TestFindReadsOrders(t *testing.T) {
 		{"created", create, 200, deal("已付款", "30.000000"), vendors.Present},
 		{"created, amount as text", create, 200, deal("已付款", `"30"`), vendors.Present},
 		{"created with another amount", create, 200, deal("已付款", "30.01"), vendors.Unclear},
+		{"created, and perhaps updated since", updated, 200, deal("已付款", "30.01"), vendors.Present},
 		{"created without an amount", create, 200, deal("已付款", "null"), vendors.Unclear},
 		{"not created", create, 200, notFound, vendors.Absent},
 		{"not created, with null", create, 200, "null", vendors.Absent},
