@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help demo test chaos bench build deps lint fmt up
+.PHONY: help demo test chaos mutants bench isolation build deps lint fmt up
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -12,7 +12,7 @@ demo: deps build ## a day's trade of a shop, from JetStream to the vendor, with 
 	bin/syncworker dev --demo
 
 test: deps ## all tests, against real NATS and Postgres
-	$(GO) test -p 2 $(RACE) -shuffle=on -count=1 ./...
+	$(GO) test -p 2 $(RACE) -shuffle=on -count=1 -timeout 15m ./...
 	$(GO) test $(RACE) -shuffle=on -count=1 -tags failpoints ./internal/failpoint
 
 chaos: deps ## workers under every fault, and a proof that they were right; SEED=7, ARGS="-duration 10m -cluster"
@@ -24,7 +24,7 @@ bench: deps build ## what the worker does a second, beside a bare loop; FULL=1 f
 isolation: deps build ## what one bad order, member, account or event costs the others
 	cd bench && $(GO) run . -worker ../bin/syncworker -isolation -events 100 -out isolation.json
 
-mutants: deps ## break the program in sixteen ways; each has to be caught by a test
+mutants: deps ## break the program in twenty ways; each has to be caught by a test
 	$(GO) run ./test/mutants
 
 build: ## bin/syncworker, one static binary

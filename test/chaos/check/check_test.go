@@ -92,6 +92,7 @@ var lies = []lie{
 	{"I4", "waits for nothing", "waiting behind nothing", func(w *world) { w.Deliveries[7].Reason = "predecessor_dead" }},
 	{"I4", "waits for nothing", "waiting for what is there", func(w *world) { w.event("order.created", "o3", "", 30, "delivered") }},
 	{"I4", "nobody calls", "pending when all is over", func(w *world) { w.event("order.created", "o5", "", 30, "pending") }},
+	{"I4", "never settled", "in flight when all is over", func(w *world) { w.event("order.created", "o5", "", 30, "inflight") }},
 	{"I4", "never settled", "unknown when all is over", func(w *world) { w.event("order.created", "o5", "", 30, "unknown:no_answer") }},
 
 	{"I5", "9 here, 8 at the vendor", "a point too many", func(w *world) { *w.FinancePoints[0].PointsApplied = 9 }},

@@ -26,6 +26,11 @@ func (c *checker) notStuck() {
 			if d.Reason != "sent_by_person" || !c.laneHas(d, "held", "waiting") {
 				c.find("still to be called, and nobody calls: %s", c.show(d))
 			}
+		case "unknown":
+			// What a database has lost is cleared up in order: behind what a person has.
+			if d.Reason != "lost_commit" || !c.laneHas(d, "held", "waiting") {
+				c.find("never settled: %s", c.show(d))
+			}
 		default:
 			c.find("never settled: %s", c.show(d))
 		}
