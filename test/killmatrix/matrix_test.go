@@ -90,6 +90,7 @@ func (c *cell) finishes(s step, op operation, first *process, workers []*process
 	eventually(c.t, func() bool { return c.alive() == pids(workers) }, "they work, and who is gone has ended")
 	const due = `SELECT string_agg(l::text, '; ') FROM outbox.lanes l WHERE next_at IS NOT NULL OR owner IS NOT NULL`
 	eventually(c.t, func() bool { return c.text(due) == "" }, "no lane is left to look at")
+	eventually(c.t, func() bool { return c.unread() == 0 }, "nothing is left in the stream")
 	for _, w := range workers {
 		w.drains(c.t)
 	}
@@ -170,9 +171,15 @@ func (c *cell) sound(op operation) {
 	require.Equal(c.t, "0", count(`FROM outbox.lanes WHERE next_at IS NOT NULL`), "something is still due")
 	require.Equal(c.t, "0", count(`FROM outbox.attempts a JOIN outbox.workers w ON w.token = a.worker
 		WHERE NOT a.late AND a.recorded_at > w.ended_at`), "written under a token that had ended")
+	require.Zero(c.t, c.unread(), "left in the stream")
+}
+
+// unread is how many messages aren't acknowledged.
+func (c *cell) unread() int {
+	c.t.Helper()
 	cons, err := c.js.Consumer(c.t.Context(), "SYNC", "syncworker")
 	require.NoError(c.t, err)
-	require.Zero(c.t, cons.CachedInfo().NumPending+uint64(cons.CachedInfo().NumAckPending), "left in the stream")
+	return int(cons.CachedInfo().NumPending) + cons.CachedInfo().NumAckPending
 }
 
 // inOrder checks that the effects came in the order of the events, and that the

@@ -47,22 +47,20 @@ func (c *checker) mustLack(where, text string, secrets []string) {
 const mobileDigits = 11
 
 // mustNameNobody looks at all digits that stand together, in one pass: there are
-// many numbers, and long logs.
+// many numbers, and long logs. Eleven digits of a longer number, or behind a
+// decimal point, are a measurement.
 func (c *checker) mustNameNobody(where, text string, mobiles map[string]bool) {
 	c.look(1)
-	run := 0
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			run = 0
+	start := 0
+	for i := range len(text) + 1 {
+		if i < len(text) && text[i] >= '0' && text[i] <= '9' {
 			continue
 		}
-		if run++; run < mobileDigits {
-			continue
-		}
-		if m := text[i+1-mobileDigits : i+1]; mobiles[m] {
-			c.find("%s has a mobile number: %.300s", where, strings.ReplaceAll(lineAt(text, i), m, "[…]"))
+		if m := text[start:i]; len(m) == mobileDigits && mobiles[m] && (start == 0 || text[start-1] != '.') {
+			c.find("%s has a mobile number: %.300s", where, strings.ReplaceAll(lineAt(text, start), m, "[…]"))
 			return
 		}
+		start = i + 1
 	}
 }
 
