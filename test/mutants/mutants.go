@@ -10,12 +10,12 @@ var mutants = []mutant{
 			"	out, err := c.commit(ctx, batch)\n	if err != nil {\n		for _, m",
 			"	for _, m := range messages {\n		_ = m.Ack()\n	}\n	out, err := c.commit(ctx, batch)\n	if err != nil {\n		for _, m",
 		}},
-		pkg: "./cmd/syncworker", tests: "TestADatabaseThatGoesAwayLosesAndRepeatsNothing",
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/inbox_committing/kill/point.incremented",
 	},
 	{
 		name:  "no intent before the call",
 		edits: []edit{{"internal/dispatch/call.go", "	got := <-answers\n", "	var got answer\n"}},
-		pkg:   "./cmd/syncworker", tests: "TestADatabaseThatGoesAwayLosesAndRepeatsNothing",
+		pkg:   "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/order.refunded",
 	},
 	{
 		name: "no fencing",
@@ -36,14 +36,14 @@ var mutants = []mutant{
 	{
 		name:  "a new uuid for each repeat",
 		edits: []edit{{"internal/dispatch/call.go", "Key: w.VendorKey,", "Key: vendors.FurtherKey(w.VendorKey, w.ID, w.Calls),"}},
-		pkg:   "./test/killmatrix", tests: "TestKillMatrix/sent/point.incremented",
+		pkg:   "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/point.incremented",
 	},
 	{
 		name: "a refund is repeated",
 		edits: []edit{{
 			"internal/vendors/dmhub/operation.go", "		op.Repeat = vendors.RepeatNever\n", "		op.Repeat = vendors.RepeatAlways\n",
 		}},
-		pkg: "./test/killmatrix", tests: "TestKillMatrix/sent/order.refunded",
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/order.refunded",
 	},
 	{
 		name: "the stream's sequence as identity",
@@ -98,7 +98,7 @@ var mutants = []mutant{
 			"internal/dispatch/decide.go", "	d.QuietUntil = s.Now.Add(s.Policy.QuietPeriod)\n	if !s.Outage {\n",
 			"	d.QuietUntil = s.Now.Add(s.Policy.QuietPeriod)\n	if true {\n		return s.hold(d, Unclear)\n	}\n	if !s.Outage {\n",
 		}},
-		pkg: "./test/killmatrix", tests: "TestKillMatrix/sent/point.incremented",
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/error/point.incremented",
 	},
 	{
 		name: "what sets a state is repeated at once",
