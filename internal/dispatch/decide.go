@@ -152,15 +152,16 @@ func (s Situation) AfterFind(d outbox.Delivery, w *outbox.Work, f vendors.Findin
 		}
 		return s.delivered(d, f.Result.Receipt)
 	case vendors.Unclear:
+		// What a read doesn't show yet may be what it needs to be clear.
+		if s.tooEarly(&d) {
+			return readAgain(d, d.QuietUntil)
+		}
 		return s.hold(d, Mismatch)
 	case vendors.Absent:
 		return s.absent(d, w)
 	}
 	if s.tooOldToRead(&d) {
 		return s.hold(d, ReadWindowPassed)
-	}
-	if d.Type == event.OrderCreated && s.MayBeDeleted {
-		return s.hold(d, Unclear)
 	}
 	// Reading again costs nothing but patience; the reason to read stays.
 	return readAgain(d, s.Now.Add(max(f.Result.RetryAfter, s.Policy.Retry.Backoff(max(d.Calls, 1), s.Jitter))))
@@ -174,8 +175,8 @@ func readAgain(d outbox.Delivery, at time.Time) outbox.Delivery {
 	return d
 }
 
-// absent: the vendor has no trace of it, now.
-func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
+// tooEarly reports whether the read began while the call could still arrive.
+func (s Situation) tooEarly(d *outbox.Delivery) bool {
 	if d.QuietUntil.IsZero() {
 		d.QuietUntil = s.Now.Add(s.Policy.Timeout + s.Policy.QuietPeriod)
 	}
@@ -183,7 +184,12 @@ func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 	if asked.IsZero() {
 		asked = s.Now
 	}
-	if asked.Before(d.QuietUntil) {
+	return asked.Before(d.QuietUntil)
+}
+
+// absent: the vendor has no trace of it, now.
+func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
+	if s.tooEarly(&d) {
 		return readAgain(d, d.QuietUntil)
 	}
 	if s.tooOldToRead(&d) {

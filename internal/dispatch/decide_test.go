@@ -289,7 +289,8 @@ func TestWhatFollowsFromARead(t *testing.T) {
 		{"points", vendors.Absent, true, "pending:proven_gone pending:proven_gone pending:proven_gone " +
 			"pending:key_spent pending:key_spent pending:key_spent held:amount_unread"},
 		{"create-read", vendors.Present, false, "delivered"},
-		{"create-read", vendors.Unclear, false, "held:mismatch"},
+		{"create-read", vendors.Unclear, true, "held:mismatch"},
+		{"create-read", vendors.Unclear, false, ""},
 		{"create-read", vendors.Absent, true, "pending:proven_gone pending:proven_gone pending:proven_gone " +
 			"held:mismatch held:mismatch dead:refused held:amount_unread"},
 		{"cancel-read", vendors.Absent, true, "pending:proven_gone pending:proven_gone pending:proven_gone " +

@@ -110,7 +110,7 @@ var mutants = []mutant{
 	{
 		name: "absence is believed before the quiet period is over",
 		edits: []edit{{
-			"internal/dispatch/decide.go", "	if asked.Before(d.QuietUntil) {", "	if false {",
+			"internal/dispatch/decide.go", "	return asked.Before(d.QuietUntil)\n", "	return false\n",
 		}},
 		pkg: "./internal/dispatch", tests: "TestOnlyAReadThatBeganAfterTheQuietPeriodProvesAbsence",
 	},
