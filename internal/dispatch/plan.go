@@ -378,6 +378,8 @@ func (p *plan) move(w *outbox.Work) (Action, outbox.Delivery) {
 		return Find, next
 	case d.State != outbox.Unknown && !d.Ambiguous:
 		return Push, next
+	case d.Type == event.OrderDeleted && op.Findable:
+		return Find, next // a repeat is an error where the first has taken effect
 	case mayRepeat(op, d, p.now) && op.Repeat == vendors.RepeatAlways && p.now.Before(p.quiet(d)):
 		// An earlier call may still arrive, and must not after what follows it.
 		if op.Findable {

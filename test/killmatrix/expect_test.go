@@ -106,24 +106,26 @@ func whenLost(t event.Type, applied bool) string {
 		return "push find" // with the same uuid; the answer to a repeat proves nothing by itself
 	case t == event.OrderUpdated:
 		return "push" // the newest update once more
+	case t == event.OrderDeleted && applied:
+		return "find find" // not there, which at first may be since it isn't shown yet
 	case applied:
 		return "find"
-	case t == event.OrderCreated:
+	case t == event.OrderCreated, t == event.OrderDeleted:
 		return "find find push" // absent, and still absent when the call can't arrive any more
 	}
-	return "find push" // a cancel or a delete: absent, and once more when the first can't arrive any more
+	return "find push" // a cancel: absent, and once more when the first can't arrive any more
 }
 
 // whenUnclear are the calls that follow an answer from which nothing can be
 // told, once the call can't arrive any more.
 func whenUnclear(t event.Type, applied bool) string {
 	switch {
-	case t == event.OrderCreated && !applied:
+	case (t == event.OrderCreated || t == event.OrderDeleted) && !applied:
 		return "find push" // absent for good
-	case t == event.OrderCancelled, t == event.OrderDeleted && !applied:
-		return "push"
 	case t == event.OrderDeleted:
-		return "push find" // that the order isn't there any more is an error to who deletes it
+		return "find" // the order isn't there any more
+	case t == event.OrderCancelled:
+		return "push"
 	}
 	return whenLost(t, applied)
 }
