@@ -117,6 +117,9 @@ func (c *checker) faulty(d *Delivery) bool {
 func (c *checker) cutOff(d *Delivery) bool {
 	answered := map[int]bool{}
 	for _, a := range c.attempts[d.ID] {
+		if a.Late {
+			continue // its worker had lost its lease: the intent was left to others
+		}
 		answered[a.Number] = true
 		if a.Class == "ambiguous" && len(c.during(a.StartedAt.Add(-slack), a.StartedAt.Add(c.Run.Timeout+slack), cutting...)) > 0 {
 			return true
