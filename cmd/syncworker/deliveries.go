@@ -181,7 +181,7 @@ func (a *app) showDelivery(x outbox.Shown) error {
 		facts.add("not called", x.Stopped)
 	}
 	facts.add("since", x.StateSince)
-	facts.add("attempts", fmt.Sprintf("%d (%d calls)", x.Attempts, x.Calls))
+	facts.add("attempts", fmt.Sprintf("%d (%s)", x.Attempts, counted(x.Calls, "call", "calls")))
 	facts.add("next attempt", x.NextAttemptAt)
 	facts.add("first sent", x.FirstSentAt)
 	facts.add("delivered", x.DeliveredAt)

@@ -16,6 +16,7 @@ import (
 
 	"syncworker/internal/config"
 	"syncworker/internal/devstack"
+	"syncworker/internal/devstack/devtest"
 )
 
 // devFolder is a folder for dev that leaves nothing behind.
@@ -103,7 +104,7 @@ func TestDevStaysUpAndKeepsItsFolderForItself(t *testing.T) {
 	dir := devFolder(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var stdout bytes.Buffer
-	log := &lockedBuffer{}
+	log := &devtest.Log{}
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, []string{"dev", "--dir", dir}, nil, nil, &stdout, log) }()
 	t.Cleanup(stop)
@@ -177,7 +178,7 @@ func TestSandboxServesUntilItIsStopped(t *testing.T) {
 	defer stop()
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("from-a-file\n"), 0o600))
-	stdout := &lockedBuffer{}
+	stdout := &devtest.Log{}
 	var stderr bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {

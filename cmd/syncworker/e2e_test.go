@@ -18,6 +18,7 @@ import (
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
+	"syncworker/internal/devstack/devtest"
 	"syncworker/internal/event"
 	"syncworker/internal/sandbox"
 	"syncworker/internal/trade"
@@ -41,13 +42,13 @@ func newDay(t *testing.T, s *stack, config trade.Config) *shopDay {
 	for i := range members {
 		d.mobiles = append(d.mobiles, fmt.Sprintf("138%08d", i))
 	}
-	ids, err := s.sandbox.SeedMembers(sandbox.Seed{Count: members, Mobile: "13800000000", Points: 500})
+	ids, err := s.sandbox.SeedMembers(sandbox.Seed{Count: members, Mobile: "13800000000", Points: 500, Name: trade.Person})
 	require.NoError(t, err)
 	config.Start = time.Now().Add(-20 * time.Hour).UTC().Truncate(time.Second)
 	for i, id := range ids {
 		config.Members = append(config.Members, trade.Member{ID: id, Mobile: d.mobiles[i], Points: 500})
 	}
-	none, err := s.sandbox.SeedMembers(sandbox.Seed{Count: 5, Mobile: "13900000000"})
+	none, err := s.sandbox.SeedMembers(sandbox.Seed{Count: 5, Mobile: "13900000000", Name: trade.Person})
 	require.NoError(t, err)
 	for i, id := range none {
 		mobile := fmt.Sprintf("139%08d", i)
@@ -285,7 +286,7 @@ func (d *shopDay) discreet(t *testing.T, logs ...string) {
 	require.NotEmpty(t, tokens)
 	for _, log := range logs {
 		require.NotEmpty(t, log)
-		for _, private := range slices.Concat(d.mobiles, tokens, []string{canarySecret, "access_token"}) {
+		for _, private := range slices.Concat(d.mobiles, tokens, []string{canarySecret, "access_token", trade.Person}) {
 			require.NotContains(t, log, private)
 		}
 	}
@@ -408,12 +409,12 @@ func TestADayWithAVendorThatFailsOneWriteInFive(t *testing.T) {
 // process is a worker of its own, which can be killed.
 type process struct {
 	cmd *exec.Cmd
-	log *lockedBuffer
+	log *devtest.Log
 }
 
 func (s *stack) process(t *testing.T) *process {
 	t.Helper()
-	p := &process{log: &lockedBuffer{}}
+	p := &process{log: &devtest.Log{}}
 	p.cmd = exec.Command("syncworker", "run", "--config", s.configFile(t))
 	p.cmd.Stderr = p.log
 	p.cmd.Env = append(p.cmd.Environ(), "GORACE=atexit_sleep_ms=0", "SYNCWORKER_VENDORS_DMHUB_SECRET="+canarySecret, "SYNCWORKER_VENDORS_DEALS_SECRET="+canarySecret)

@@ -50,7 +50,7 @@ func TestAFailoverThatLostTheLastSecondsIsSeenByARunningWorker(t *testing.T) {
 	s.stand(t, map[string]int{"delivered": 60})
 	s.once(t, 60)
 	require.Equal(t, 60, s.pointCalls())
-	log.says(t, `the database had lost events`)
+	log.Says(t, `the database had lost events`)
 	s.increments(t, 60, 70)
 	s.stand(t, map[string]int{"delivered": 70})
 	require.Equal(t, 70, s.pointCalls())
@@ -115,7 +115,7 @@ func TestWhatWasSentInALostTimeIsReadNotRepeated(t *testing.T) {
 			if anew {
 				_, log = s.start(t)
 			}
-			log.says(t, "the database has gone back in time")
+			log.Says(t, "the database has gone back in time")
 			s.stand(t, map[string]int{"delivered": 32, "held:unclear": 1})
 			require.Equal(t, "order.refunded", s.lines(t, `SELECT type FROM outbox.deliveries WHERE state = 'held'`)[1:])
 			s.once(t, 30)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -95,28 +94,10 @@ func (s *stack) connect(t *testing.T) {
 
 const canarySecret = "canary-secret-7f3a"
 
-// lockedBuffer collects a log that several goroutines write.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 // start runs a worker until stop is called, which waits for it to drain.
-func (s *stack) start(t *testing.T) (stop func(), log *lockedBuffer) {
+func (s *stack) start(t *testing.T) (stop func(), log *devtest.Log) {
 	t.Helper()
-	log = &lockedBuffer{}
+	log = &devtest.Log{}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	a := &app{now: time.Now}
 	done := make(chan error, 1)

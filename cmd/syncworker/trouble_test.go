@@ -103,7 +103,7 @@ func (s *stack) acknowledged(t *testing.T) uint64 {
 var servedAt = regexp.MustCompile(`"address":"(http://[^"]+)"`)
 
 // page reads a page that the worker with this log serves.
-func page(t *testing.T, log *lockedBuffer, path string) (status int, body string) {
+func page(t *testing.T, log *devtest.Log, path string) (status int, body string) {
 	t.Helper()
 	eventually(t, func() bool { return servedAt.MatchString(log.String()) }, "the worker serves pages")
 	reply, err := http.Get(servedAt.FindStringSubmatch(log.String())[1] + path)
@@ -112,11 +112,6 @@ func page(t *testing.T, log *lockedBuffer, path string) (status int, body string
 	text, err := io.ReadAll(reply.Body)
 	require.NoError(t, err)
 	return reply.StatusCode, string(text)
-}
-
-func (b *lockedBuffer) says(t *testing.T, what string) {
-	t.Helper()
-	eventually(t, func() bool { return regexp.MustCompile(what).MatchString(b.String()) }, "the log says "+what)
 }
 
 func TestADatabaseThatGoesAwayLosesAndRepeatsNothing(t *testing.T) {
@@ -131,8 +126,8 @@ func TestADatabaseThatGoesAwayLosesAndRepeatsNothing(t *testing.T) {
 
 	pg.Kill()
 	s.increments(t, 300, 400)
-	log.says(t, "nothing is acknowledged until it does")
-	log.says(t, "writing answers down; trying again until it works")
+	log.Says(t, "nothing is acknowledged until it does")
+	log.Says(t, "writing answers down; trying again until it works")
 	eventually(t, func() bool { return s.sandbox.Summary().InFlight == 0 }, "the vendor has answered")
 	acknowledged, answered := s.acknowledged(t), s.pointCalls()
 	require.LessOrEqual(t, acknowledged, uint64(300))
@@ -162,11 +157,11 @@ func TestANATSServerThatRestartsLosesAndRepeatsNothing(t *testing.T) {
 	s.increments(t, 0, 200)
 	eventually(t, func() bool { return s.effects() > 50 }, "calls are under way")
 	s.nats.Shutdown()
-	log.says(t, "the connection to NATS broke")
+	log.Says(t, "the connection to NATS broke")
 	_, body := page(t, log, "/readyz")
 	require.Contains(t, body, "not connected to NATS")
 	require.NoError(t, s.nats.Restart())
-	log.says(t, "connected to NATS again")
+	log.Says(t, "connected to NATS again")
 	eventually(t, func() bool { _, err := s.js.Stream(t.Context(), s.config.NATS.Stream); return err == nil }, "the stream is there")
 	s.increments(t, 200, 300)
 	s.stand(t, map[string]int{"delivered": 300})
@@ -184,7 +179,7 @@ func TestADeletedConsumerIsMadeAnewWhereTheOutboxKnowsTheStream(t *testing.T) {
 	eventually(t, func() bool { return s.count(t, `SELECT coalesce(max(floor), 0)::int FROM outbox.positions`) == 100 }, "its place is stored")
 	require.NoError(t, s.js.DeleteConsumer(t.Context(), s.config.NATS.Stream, s.config.NATS.Consumer))
 	s.increments(t, 100, 200)
-	log.says(t, `"from":101.*the consumer was deleted; making it anew`)
+	log.Says(t, `"from":101.*the consumer was deleted; making it anew`)
 	s.stand(t, map[string]int{"delivered": 200})
 	s.once(t, 200)
 	require.Equal(t, 200, s.pointCalls())

@@ -185,6 +185,7 @@ type Seed struct {
 	FirstID int64    `json:"first_id"` // up to 18 digits; 0 = the next free one
 	Mobiles []string `json:"mobiles"`  // one a member
 	Mobile  string   `json:"mobile"`   // without Mobiles: the first one, counted up, as 13800000000
+	Name    string   `json:"name"`     // of each of them
 	Points  int64    `json:"points"`   // starting balance
 }
 
@@ -223,6 +224,10 @@ func (s *Sandbox) SeedMembers(seed Seed) ([]int64, error) {
 		m := &member{
 			id: first + int64(i), customer: 90840682394599424 + int64(len(st.members)),
 			start: seed.Points, balance: seed.Points, created: s.cfg.Now().UTC().Add(-dealWindow),
+		}
+		if seed.Name != "" {
+			raw, _ := json.Marshal(seed.Name)
+			m.fields = fields{"name": raw}
 		}
 		var bound []identity
 		if mobile != "" {

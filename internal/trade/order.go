@@ -39,6 +39,7 @@ type orderData struct {
 	Reason         string      `json:"reason,omitempty"`
 	Terminal       string      `json:"c_terminal,omitempty"`
 	Cashier        string      `json:"c_cashier,omitempty"`
+	Receiver       string      `json:"c_receiver,omitempty"`
 }
 
 type line struct {
@@ -129,7 +130,7 @@ func (g *generator) place(n, of int) *sale {
 	s.placed = &orderData{
 		OrderNo: s.No, DateOrder: s.at.Add(-time.Duration(g.rng.IntN(90)) * time.Second).UTC().Format(time.RFC3339),
 		Currency: "CNY", Store: s.store.name, SalesChannel: s.store.channel, PaymentTerm: pick(g, []string{"微信支付", "支付宝", "现金", "银联"}),
-		PaymentNo: g.paymentNo(), DealLines: g.lines(),
+		PaymentNo: g.paymentNo(), DealLines: g.lines(), Receiver: Person,
 		Terminal: s.store.code + "-" + strconv.Itoa(1+g.rng.IntN(6)), Cashier: fmt.Sprintf("%03d", 1+g.rng.IntN(40)),
 	}
 	if g.chance(0.4) && s.buyer.Mobile != "" {

@@ -5,6 +5,9 @@ type store struct {
 	code, name, source, channel string
 }
 
+// Person is who receives each order: what stands where a real shop has a name.
+const Person = "收货人甲"
+
 var stores = []store{
 	{"XH", "徐汇店", "pos/shanghai-001", "门店"},
 	{"JA", "静安寺店", "pos/shanghai-002", "门店"},

@@ -15,6 +15,7 @@ import (
 
 	"syncworker/internal/devstack"
 	"syncworker/internal/sandbox"
+	"syncworker/internal/trade"
 	"syncworker/test/chaos/check"
 )
 
@@ -137,7 +138,7 @@ func (h *harness) start(ctx context.Context) error {
 	h.messages = messages
 	h.run = check.Run{
 		Skipped: h.run.Skipped, Seed: h.Seed, Switches: h.vendor.Switches(), Account: account, Slots: maxFlight, Timeout: timeout, Quiet: quiet, Lease: lease,
-		Secret: secret, Mobiles: mobiles, Messages: len(messages), Ends: map[string]string{},
+		Secret: secret, Person: trade.Person, Mobiles: mobiles, Messages: len(messages), Ends: map[string]string{},
 	}
 	for _, m := range h.vendor.Members() {
 		h.run.Points += m.Points

@@ -32,7 +32,7 @@ type publisher struct {
 // of each kind of bad input.
 func script(seed uint64, messages int, v *vendor) (all []check.Message, mobiles []string, err error) {
 	var members []trade.Member
-	for _, m := range []sandbox.Seed{{Count: 200, Mobile: "13800000000", Points: 5000}, {Count: 20, Mobile: "13900000000"}} {
+	for _, m := range []sandbox.Seed{{Count: 200, Mobile: "13800000000", Points: 5000, Name: trade.Person}, {Count: 20, Mobile: "13900000000", Name: trade.Person}} {
 		ids, err := v.SeedMembers(m)
 		if err != nil {
 			return nil, nil, err

@@ -85,7 +85,7 @@ func (c *cell) finishes(s step, op operation, first *process, workers []*process
 	c.becomes(meanwhile(s, op.Type, want), op.Type)
 	if s.action == stop {
 		require.NoError(c.t, first.cmd.Process.Signal(sigcont))
-		first.says(c.t, "going on under a new token")
+		first.log.Says(c.t, "going on under a new token")
 	}
 	eventually(c.t, func() bool { return c.alive() == pids(workers) }, "they work, and who is gone has ended")
 	const due = `SELECT string_agg(l::text, '; ') FROM outbox.lanes l WHERE next_at IS NOT NULL OR owner IS NOT NULL`
@@ -134,7 +134,7 @@ func (c *cell) goesOn(s step, first *process) []*process {
 		frozen(c.t, first.cmd)
 		return []*process{c.start(""), first}
 	}
-	first.says(c.t, fmt.Sprintf("failpoint: %s", s.Point))
+	first.log.Says(c.t, fmt.Sprintf("failpoint: %s", s.Point))
 	return []*process{first}
 }
 

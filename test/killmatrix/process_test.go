@@ -1,17 +1,17 @@
 package killmatrix
 
 import (
-	"bytes"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"syncworker/internal/devstack/devtest"
 )
 
 // soon is how long a test waits for what has to happen by itself.
@@ -22,34 +22,16 @@ func eventually(t *testing.T, holds func() bool, what string) {
 	require.Eventually(t, holds, soon, 30*time.Millisecond, what)
 }
 
-// lockedBuffer collects a log that several goroutines write.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 // process is a worker that dies as its failpoints say.
 type process struct {
 	cmd *exec.Cmd
-	log *lockedBuffer
+	log *devtest.Log
 }
 
 // start runs a worker; failpoints may be empty.
 func (c *cell) start(failpoints string) *process {
 	c.t.Helper()
-	p := &process{log: &lockedBuffer{}, cmd: c.command(failpoints, "run")}
+	p := &process{log: &devtest.Log{}, cmd: c.command(failpoints, "run")}
 	p.cmd.Stderr = p.log
 	require.NoError(c.t, p.cmd.Start())
 	c.t.Cleanup(func() {
@@ -125,9 +107,4 @@ func (p *process) drains(t *testing.T) {
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, p.cmd.Wait(), p.log.String())
 	require.Contains(t, p.log.String(), "drained: nothing is in flight")
-}
-
-func (p *process) says(t *testing.T, what string) {
-	t.Helper()
-	eventually(t, func() bool { return strings.Contains(p.log.String(), what) }, "the log says "+what)
 }

@@ -97,8 +97,10 @@ func TestADecisionThatDoesNotGetToItsEnd(t *testing.T) {
 		point, action string
 		done          bool // it has been carried out all the same
 	}{
-		{"replaying", kill, false}, {"replaying", fail, false},
-		{"replayed", kill, true}, {"replayed", fail, true},
+		{"replaying", kill, false},
+		{"replaying", fail, false},
+		{"replayed", kill, true},
+		{"replayed", fail, true},
 	} {
 		t.Run(tt.point+"/"+tt.action, func(t *testing.T) {
 			t.Parallel()

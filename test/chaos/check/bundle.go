@@ -30,6 +30,7 @@ type Run struct {
 	Quiet    time.Duration `json:"quiet"`
 	Lease    time.Duration `json:"lease"`
 	Secret   string        `json:"secret"`
+	Person   string        `json:"person"` // the name of each member and receiver
 	Mobiles  []string      `json:"mobiles"`
 	Points   int64         `json:"points"` // start balances of all members
 	Messages int           `json:"messages"`

@@ -136,6 +136,7 @@ var lies = []lie{
 	{"I10", "worker1-001.log has", "a URL with its token in a log", func(w *world) { w.Logs["worker1-001.log"] += "?access_token=x" }},
 	{"I10", "worker1-001.txt has", "a mobile number in a metric", func(w *world) { w.Metrics["worker1-001.txt"] += `{member="13800000001"}` }},
 	{"I10", "table attempts has", "a token in a recorded call", func(w *world) { w.Tables["attempts"] += "token-of-dmhub" }},
+	{"I10", "worker1-001.log has", "a name in a log", func(w *world) { w.Logs["worker1-001.log"] += "收货人甲" }},
 	{"I10", "table deliveries has", "a mobile number in a delivery", func(w *world) { w.Tables["deliveries"] += "13800000001" }},
 
 	{"I11", "is recorded 0 times", "a deed that nobody wrote down", func(w *world) { w.Audit = nil }},

@@ -2,8 +2,8 @@ package check
 
 import "strings"
 
-// discreet proves that no secret and no token stands anywhere, and no mobile
-// number outside the tables that are meant for it.
+// discreet proves that no secret and no token stands anywhere, and no name and no
+// mobile number outside the tables that are meant for them.
 func (c *checker) discreet() {
 	secrets := []string{c.Run.Secret}
 	for _, t := range c.Tokens {
@@ -51,6 +51,9 @@ const mobileDigits = 11
 // decimal point, are a measurement.
 func (c *checker) mustNameNobody(where, text string, mobiles map[string]bool) {
 	c.look(1)
+	if at := strings.Index(text, c.Run.Person); c.Run.Person != "" && at >= 0 {
+		c.find("%s has a name: %.300s", where, strings.ReplaceAll(lineAt(text, at), c.Run.Person, "[…]"))
+	}
 	start := 0
 	for i := range len(text) + 1 {
 		if i < len(text) && text[i] >= '0' && text[i] <= '9' {

@@ -31,13 +31,13 @@ func newWorld() *world {
 	return &world{totals: map[string]*check.Order{}, Bundle: &check.Bundle{
 		Run: check.Run{
 			Account: "dmhub", Slots: 4, Timeout: time.Second, Lease: 3 * time.Second, Secret: "canary",
-			Mobiles: []string{"13800000001"}, Points: 500, Drained: noon.Add(time.Hour), Ends: map[string]string{"worker1": "drained"},
+			Person: "收货人甲", Mobiles: []string{"13800000001"}, Points: 500, Drained: noon.Add(time.Hour), Ends: map[string]string{"worker1": "drained"},
 		},
 		Vendor:   check.Vendor{Members: []check.Member{{ID: 1, Points: 500}}},
 		Database: check.Database{Workers: []check.Worker{{Token: 1}}, Tokens: []check.Token{{Token: "token-of-dmhub"}}},
 		Logs:     map[string]string{"worker1-001.log": `{"message":"working"}`},
 		Metrics:  map[string]string{"worker1-001.txt": "syncworker_calls_total 7"},
-		Tables:   map[string]string{"deliveries": `{"id":1}`, "attempts": `{"reply":"13800000001"}`},
+		Tables:   map[string]string{"deliveries": `{"id":1}`, "attempts": `{"reply":"13800000001 收货人甲"}`},
 	}}
 }
 
