@@ -243,6 +243,11 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 			b.Accept = append(b.Accept, name)
 		}
 	}
+	for lane, l := range h.lanes {
+		if len(l.Work) >= outbox.Window {
+			b.Full = append(b.Full, lane)
+		}
+	}
 	floor := h.maxID + 1
 	h.entering[&floor] = struct{}{}
 	h.mu.Unlock()

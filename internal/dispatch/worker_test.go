@@ -43,8 +43,8 @@ func (v *counting) Push(_ context.Context, call vendors.Call) vendors.Result {
 		return r
 	}
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.pushes[call.Event.UUID]++
+	v.mu.Unlock()
 	if r.Class = vendors.Applied; v.answer != nil {
 		r.Class = v.answer(call.Event)
 	}
@@ -165,6 +165,30 @@ func TestALongLaneGoesOnBehindWhatIsHeldAtTheEndOfAWindow(t *testing.T) {
 	s.eventually(map[string]int{"delivered": outbox.Window + 39, "held": 1})
 	stop()
 	require.Zero(t, s.count(`SELECT count(*) FROM outbox.lanes WHERE owner IS NOT NULL`))
+}
+
+func TestAMemberWithALongQueueLeavesRoomForOthers(t *testing.T) {
+	release := make(chan struct{})
+	s := newShop(t, func(e *event.Event) vendors.Class {
+		if e.Member.MembershipID == "16508" {
+			<-release
+		}
+		return vendors.Applied
+	})
+	s.begin()
+	t.Cleanup(func() { close(release) })
+	for range 12 {
+		_, err := s.Enqueue(t.Context(), s.batch(100, "16508"))
+		require.NoError(t, err)
+	}
+	for range 40 { // they come one by one, too
+		_, err := s.Enqueue(t.Context(), s.batch(1, "16508"))
+		require.NoError(t, err)
+	}
+	_, err := s.Enqueue(t.Context(), s.batch(1, "16509"))
+	require.NoError(t, err)
+	s.eventually(map[string]int{"delivered": 1, "inflight": 1, "pending": 1239})
+	require.Less(t, s.count(`SELECT count(*) FROM outbox.deliveries WHERE owner IS NOT NULL AND state <> 'delivered'`), 2*outbox.Window)
 }
 
 func TestWhatACommitWithALostAnswerHandedOverIsAdopted(t *testing.T) {

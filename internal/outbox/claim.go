@@ -14,8 +14,20 @@ import (
 	"syncworker/internal/failpoint"
 )
 
-// Window is how many deliveries of one lane a worker takes into its hands at once.
-const Window = 128
+// Window is how many deliveries of a member's lane a worker takes into its hands at
+// once, so that a few with long queues leave room for all others; orderWindow is
+// the same for an order's lane, where each delivery may be in the others' way.
+const (
+	Window      = 32
+	orderWindow = 128
+)
+
+func window(kind LaneKind) int {
+	if kind == OrderLane {
+		return orderWindow
+	}
+	return Window
+}
 
 // Loaded is a lane that the worker has, with the deliveries it took from rest in
 // lane order.
@@ -112,12 +124,12 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 					WHERE lane = l.lane AND owner IS NULL
 						AND (l.kind = 'order' OR state IN ('pending', 'waiting')
 							OR state = 'unknown' AND next_attempt_at <= now())
-					ORDER BY lane_rank, event_time, id LIMIT $3) d)
+					ORDER BY lane_rank, event_time, id LIMIT CASE WHEN l.kind = 'order' THEN $4::int ELSE $3 END) d)
 			RETURNING *)
 		SELECT ` + workColumns + `
 		FROM taken d JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at
 		ORDER BY d.lane, d.lane_rank, d.event_time, d.id`
-	if err := collectWork(ctx, tx, work, []any{token, lanes, Window}, func(w *Work) {
+	if err := collectWork(ctx, tx, work, []any{token, lanes, Window, orderWindow}, func(w *Work) {
 		l := byLane[w.Lane]
 		l.Work = append(l.Work, w)
 	}); err != nil {
@@ -128,7 +140,7 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 	}
 	var low int64
 	for _, l := range loaded {
-		l.More = len(l.Work) == Window
+		l.More = len(l.Work) == window(l.Kind)
 		for _, w := range l.Work {
 			if low == 0 || w.ID < low {
 				low = w.ID

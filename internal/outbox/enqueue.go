@@ -40,6 +40,8 @@ type Batch struct {
 	// Accept names the accounts that this worker takes deliveries of into its
 	// hands; those of others are left at rest, due at once.
 	Accept []string
+	// Full are lanes of which the worker has enough in its hands.
+	Full []Lane
 	// Recovered: these events were acknowledged before, but the database has
 	// lost them. Whether they were sent is not known.
 	Recovered bool

@@ -144,7 +144,7 @@ func joinLanes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes []*r
 	for i, j := range sorted {
 		lanes[i], kinds[i], accounts[i], tenants[i] = j.lane, string(j.kind), j.account, j.identity.Tenant
 		counts[i] = int32(j.count)
-		take[i] = b.takes(j.route)
+		take[i] = b.takes(j.route) && j.count <= window(j.kind) && !slices.Contains(b.Full, j.lane)
 	}
 	// A lane without account is a place to hold what no route takes: never due.
 	const sql = `
