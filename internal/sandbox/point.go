@@ -83,14 +83,14 @@ func (s *Sandbox) changePoints(c *call, sign int64) (any, *fail) {
 	if m == nil {
 		return nil, errNoMember
 	}
+	points, err := m.take(p)
 	used, seen := c.store.uuids[c.uuid]
-	if c.uuid != "" && seen && c.now.Before(used.until) {
+	if c.uuid != "" && seen && c.now.Before(used.until) && (err == nil || !c.sw.BalanceFirst) {
 		if c.sw.DuplicateUUID == "echo" {
 			return echoPoints(c.body), nil
 		}
 		return nil, &fail{Code: "409000", Message: "uuid exists"}
 	}
-	points, err := m.take(p)
 	if c.uuid != "" && (err == nil || c.sw.RefusedConsumesUUID) {
 		if err == nil && used.applied {
 			c.ledger.violate(c, UUIDAppliedTwice, 0)

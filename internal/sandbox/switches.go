@@ -41,6 +41,9 @@ type Switches struct {
 	DuplicateUUID string `json:"duplicate_uuid"`
 	// RefusedConsumesUUID makes 409180 and 409181 use up the uuid.
 	RefusedConsumesUUID bool `json:"refused_consumes_uuid"`
+	// BalanceFirst looks at the balance before the uuid: a decrement that emptied
+	// it is refused with 409181 when it is repeated.
+	BalanceFirst bool `json:"balance_first"`
 	// UUIDTrace is where point details show a uuid: "remark" (the remark as it
 	// was sent, externalId null), "external_id" (remark too), or "none" (both
 	// null).

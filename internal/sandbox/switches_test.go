@@ -162,6 +162,15 @@ func TestRefusedCallAndItsUUID(t *testing.T) {
 	}
 }
 
+func TestADecrementThatEmptiedTheBalanceIsRepeated(t *testing.T) {
+	for first, want := range map[bool]string{true: "409181", false: "uuid exists"} {
+		c := with(t, Switches{BalanceFirst: first})
+		require.Contains(t, c.post(decr, points("100", "u")), `"point":100`)
+		require.Contains(t, c.post(decr, points("100", "u")), want)
+		require.Len(t, c.sb.EffectsOf("u"), 1)
+	}
+}
+
 func TestUUIDTrace(t *testing.T) {
 	for mode, want := range map[string]string{
 		"remark":      `"externalId":null,.*"remark":"u"`,
