@@ -70,6 +70,7 @@ func (a *Account) findPoints(ctx context.Context, call vendors.Call, now time.Ti
 	sent := pointDate(call.Event)
 	seen := map[string]bool{}
 	var ours []pointRow
+	nameless := false
 	for n := 1; n <= maxPages; n++ {
 		page, r := a.pointPage(ctx, member, n)
 		r.Calls = n
@@ -87,9 +88,15 @@ func (a *Account) findPoints(ctx context.Context, call vendors.Call, now time.Ti
 			if row.carries(call.Event.UUID) {
 				ours = append(ours, row)
 			}
+			nameless = nameless || row.nameless(call)
 		}
 		if fresh == 0 || page.last(n, len(seen)) || page.past(call.FirstSentAt, sent) {
-			return judge(ours, call.Event, r, now.Sub(sent) > pointMemory)
+			f := judge(ours, call.Event, r, now.Sub(sent) > pointMemory)
+			if f.Found == vendors.Absent && nameless {
+				f.Found = vendors.Unclear
+				f.Detail = "a row of the point details with this direction and these points has neither remark nor externalId: it may be ours"
+			}
+			return f
 		}
 	}
 	r := unsent("", fmt.Sprintf("the member has more than %d pages of point details", maxPages))
@@ -104,6 +111,13 @@ func (r pointRow) carries(uuid string) bool {
 		return true
 	}
 	return traces(uuid, r.Remark)
+}
+
+// nameless says whether a row may be the call's although it doesn't carry the uuid:
+// no document promises that the details show what was sent as remark, and §15's
+// sample shows none.
+func (r pointRow) nameless(call vendors.Call) bool {
+	return r.Remark == "" && text(r.ExternalID) == "" && r.fits(call.Event) && !before(r.DateCreated, call.FirstSentAt)
 }
 
 func (a *Account) pointPage(ctx context.Context, member string, n int) (pointPage, vendors.Result) {
@@ -174,6 +188,21 @@ func pointDate(e *event.Event) time.Time {
 	return e.OccurredAt
 }
 
+func direction(e *event.Event) string {
+	if e.Type == event.PointDecremented {
+		return "-1"
+	}
+	return "1"
+}
+
+// fits says whether a row has the direction and the points that were asked for.
+func (r pointRow) fits(e *event.Event) bool {
+	points, err := decimal.NewFromString(text(r.Point))
+	asked := decimal.NewFromInt(e.Points)
+	return err == nil && text(r.Type) == direction(e) &&
+		(points.Equal(asked) || e.DecrToZero && points.IsPositive() && points.LessThan(asked))
+}
+
 // judge compares the rows that carry our uuid with what was asked. old says that
 // the date sent is older than the details reach, so that no row proves nothing.
 func judge(ours []pointRow, e *event.Event, r vendors.Result, old bool) vendors.Finding {
@@ -189,18 +218,14 @@ func judge(ours []pointRow, e *event.Event, r vendors.Result, old bool) vendors.
 		f.Found = vendors.Absent
 		return f
 	}
-	row, direction, asked := ours[0], "1", decimal.NewFromInt(e.Points)
-	if e.Type == event.PointDecremented {
-		direction = "-1"
-	}
-	points, err := decimal.NewFromString(text(row.Point))
-	fits := err == nil && (points.Equal(asked) || e.DecrToZero && points.IsPositive() && points.LessThan(asked))
-	if text(row.Type) != direction || !fits {
+	row := ours[0]
+	if !row.fits(e) {
 		f.Found = vendors.Unclear
-		f.Detail = fmt.Sprintf("the row with the uuid has type %s and point %s; asked were %s and %s",
-			shorten(string(row.Type), 20), shorten(string(row.Point), 20), direction, asked)
+		f.Detail = fmt.Sprintf("the row with the uuid has type %s and point %s; asked were %s and %d",
+			shorten(string(row.Type), 20), shorten(string(row.Point), 20), direction(e), e.Points)
 		return f
 	}
+	points, _ := decimal.NewFromString(text(row.Point)) // fits has read it
 	applied := points.IntPart()
 	f.Found = vendors.Present
 	f.Result.Receipt = vendors.Receipt{Ref: text(row.ID), Points: &applied}
