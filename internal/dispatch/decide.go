@@ -208,11 +208,9 @@ func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 	d.Ambiguous, d.QuietUntil = false, time.Time{}
 	switch reason {
 	case RefusedAfterUnclear:
-		if d.VendorKey == "" {
-			return s.dead(d, Refused)
-		}
 		// It may have been refused only because an earlier refusal, whose answer
-		// was lost, used up the key. With a fresh one the answer is plain.
+		// was lost, used up the key. With a fresh one, or now that nothing is
+		// unclear any more, the answer is plain.
 		return s.freshKey(d, w)
 	case EchoUnproven, DuplicateReported:
 		if d.VendorKey == "" {

@@ -269,6 +269,21 @@ func TestWhatWasAppliedIsCounted(t *testing.T) {
 	require.EqualValues(t, 5, *after.PointsApplied)
 }
 
+// A repeat was refused for a member whom nobody knows: what a person has to look at
+// isn't lost on the way.
+func TestWhatWasRefusedAfterAnUnclearCallIsHeardOnceMore(t *testing.T) {
+	stranger := vendors.Result{Class: vendors.Refused, Code: "210", Hold: "member_not_found"}
+	s, w := situation(t, "create-read", unclear)
+	w.Delivery = s.AfterPush(w.Delivery, w, stranger)
+	require.Equal(t, "unknown:"+RefusedAfterUnclear, readable(w.Delivery))
+	s.Now = w.QuietUntil
+	w.Delivery = s.AfterFind(w.Delivery, w, vendors.Finding{Found: vendors.Absent})
+	require.Equal(t, "pending:"+ProvenGone, readable(w.Delivery))
+	require.False(t, w.Ambiguous)
+	require.Equal(t, "held:member_not_found", readable(s.AfterPush(w.Delivery, w, stranger)))
+	require.Equal(t, "dead:refused", readable(s.AfterPush(w.Delivery, w, vendors.Result{Class: vendors.Refused})))
+}
+
 func TestADuplicateIsMarked(t *testing.T) {
 	for name := range variants {
 		s, w := situation(t, name, unclear)
@@ -292,11 +307,11 @@ func TestWhatFollowsFromARead(t *testing.T) {
 		{"create-read", vendors.Unclear, true, "held:mismatch"},
 		{"create-read", vendors.Unclear, false, ""},
 		{"create-read", vendors.Absent, true, "pending:proven_gone pending:proven_gone pending:proven_gone " +
-			"held:mismatch held:mismatch dead:refused held:amount_unread"},
+			"held:mismatch held:mismatch pending:proven_gone held:amount_unread"},
 		{"delete-read", vendors.Present, true, "delivered"},
 		{"delete-read", vendors.Present, false, ""},
 		{"cancel-read", vendors.Absent, true, "pending:proven_gone pending:proven_gone pending:proven_gone " +
-			"held:mismatch held:mismatch dead:refused held:amount_unread"},
+			"held:mismatch held:mismatch pending:proven_gone held:amount_unread"},
 		{"points", vendors.Absent, false, ""},
 		{"create-read", vendors.Absent, false, ""},
 		{"points", vendors.Unavailable, true, ""},
