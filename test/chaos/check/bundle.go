@@ -41,6 +41,15 @@ type Run struct {
 	Ends      map[string]string `json:"ends"`     // how each worker ended
 	Skipped   []string          `json:"skipped"`  // faults that this machine couldn't have
 	Switches  any               `json:"switches"` // of the vendor: what its documents leave open
+	// Semantics are what the account was told of that, as its configuration has it.
+	Semantics map[string]string `json:"semantics"`
+}
+
+// vendorDoes is what one of the vendor's switches says.
+func (r Run) vendorDoes(name string) string {
+	all, _ := r.Switches.(map[string]any)
+	does, _ := all[name].(string)
+	return does
 }
 
 // Message is one line of the publisher's journal.

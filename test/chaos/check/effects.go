@@ -23,6 +23,9 @@ func (c *checker) once() {
 	for _, v := range c.Violations {
 		switch v.Kind {
 		case "created_twice", "uuid_applied_twice":
+			if slices.ContainsFunc(c.ofTarget(target{v.Op, v.Key, ""}), c.replaced) {
+				continue
+			}
 			c.find("the vendor saw %s: %s %s at %s", v.Kind, v.Op, v.Key, clock(v.Time))
 		}
 	}
@@ -36,9 +39,19 @@ func (c *checker) contradictedSinceRestore(t target, effects []Effect) bool {
 	})
 }
 
-// setAgain reports whether an update was repeated after a call of it was unclear:
-// it sets a state, and an older one may have come in between.
+// replaced reports whether a create was repeated after a call of it was unclear, at
+// a vendor of which the account was told that it replaces the order.
+func (c *checker) replaced(d *Delivery) bool {
+	return d.Type == "order.created" && d.EverAmbiguous && len(c.effects[c.target(d)]) <= d.Calls &&
+		c.Run.vendorDoes("existing_order") == "replace" && c.Run.Semantics["existing_order"] == "replaced"
+}
+
+// setAgain reports whether an update, or a create that replaces, was repeated after
+// a call of it was unclear: it sets a state, and an older one may have come between.
 func (c *checker) setAgain(d *Delivery) bool {
+	if c.replaced(d) {
+		return true
+	}
 	return d.Type == "order.updated" && d.EverAmbiguous && (len(c.effects[c.target(d)]) <= d.Calls || c.restoredCalls(d))
 }
 
@@ -75,7 +88,9 @@ func (c *checker) truthful() {
 				c.find("cancelled and never unclear, but it has an effect: %s", c.show(d))
 			}
 		case "waiting", "pending", "held":
-			if n > 0 && !d.EverAmbiguous && !c.restoredCalls(d) {
+			// How many points a decrement to zero took has to be read.
+			taken := d.Reason == "mismatch" && c.events[d.EventID].DecrToZero
+			if n > 0 && !d.EverAmbiguous && !taken && !c.restoredCalls(d) {
 				c.find("not sent and never unclear, but it has an effect: %s", c.show(d))
 			}
 		}

@@ -63,7 +63,7 @@ func (c *checker) mayBeHeld(d *Delivery) (explained, byLoss bool) {
 	}
 	switch d.Reason {
 	case "unclear", "refused_after_unclear":
-		if !refundLike(d) {
+		if !refundLike(d) && (d.Type == "order.updated" || c.overtakenByDelete(d) || !c.unreadable(d)) {
 			return c.overtakenByDelete(d), false
 		}
 		if c.faulty(d) {
@@ -81,9 +81,22 @@ func (c *checker) mayBeHeld(d *Delivery) (explained, byLoss bool) {
 	case "predecessor_cancelled":
 		return slices.ContainsFunc(c.lanes[d.Lane], func(o *Delivery) bool { return o.State == "cancelled" }), false
 	case "mismatch":
-		return c.overtakenByDelete(d), false
+		return c.overtakenByDelete(d) || c.nameless(d), false
 	}
 	return false, false
+}
+
+// nameless reports whether only the point details could tell of a delivery, and this
+// vendor's don't show whose their rows are.
+func (c *checker) nameless(d *Delivery) bool {
+	e := c.events[d.EventID]
+	return e != nil && e.OrderNo == "" && c.Run.vendorDoes("uuid_trace") == "none" && (e.DecrToZero || c.faulty(d) || c.cutOff(d))
+}
+
+// unreadable reports whether no read that the account was told of shows the effect
+// of a delivery.
+func (c *checker) unreadable(d *Delivery) bool {
+	return c.events[d.EventID] != nil && c.events[d.EventID].OrderNo != "" && c.Run.Semantics["order_reads"] == ""
 }
 
 // forgotten reports whether the database went back in time after an event was
@@ -192,8 +205,31 @@ func (c *checker) mayBeDead(d *Delivery) bool {
 		return false
 	case d.Type == "point.decremented":
 		return !c.hasPoints(d)
+	case d.Type == "order.refunded" && c.Run.vendorDoes("refunds") == "refuse" && c.hadRefund(d):
+		return true
 	}
 	return c.overtakenByDelete(d)
+}
+
+// hadRefund reports whether the order had another refund when a call for this one
+// was refused.
+func (c *checker) hadRefund(d *Delivery) bool {
+	t := c.target(d)
+	return slices.ContainsFunc(c.calls[t], func(call Call) bool {
+		open := 0
+		for _, o := range c.orders[t.order] {
+			for _, e := range c.effects[c.target(o)] {
+				switch {
+				case e.Call > call.Seq:
+				case o.Type == "order.refunded":
+					open++
+				case o.Type == "order.refund_deleted":
+					open--
+				}
+			}
+		}
+		return call.Code != "" && !call.Applied && open > 0
+	})
 }
 
 // hasPoints reports whether a member has what a decrement asks for, in the end:

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/shopspring/decimal"
 )
 
 // target names an effect at the vendor: what a delivery is to bring about.
@@ -102,7 +104,7 @@ func (c *checker) indexLedger() {
 	for _, r := range c.Requests {
 		c.traces[r.Hash] = r.Event
 	}
-	for _, e := range c.Effects {
+	for _, e := range c.refundsAsTaken(c.Effects) {
 		if t := c.targetOf(e.Op, e.Key, e.UUID, e.Request); !e.Repeat {
 			c.effects[t] = append(c.effects[t], e)
 		}
@@ -111,6 +113,27 @@ func (c *checker) indexLedger() {
 		t := c.targetOf(call.Op, call.Key, call.UUID, call.Request)
 		c.calls[t] = append(c.calls[t], call)
 	}
+}
+
+// refundsAsTaken returns the effects with what each refund was for. A vendor that
+// lets a refund replace the former one has the difference in its ledger; what is
+// left of the order's refunds after it is what the last one was for.
+func (c *checker) refundsAsTaken(effects []Effect) []Effect {
+	if c.Run.vendorDoes("refunds") != "overwrite" {
+		return effects
+	}
+	effects = slices.Clone(effects)
+	left := map[string]decimal.Decimal{}
+	for i, e := range effects {
+		switch e.Op {
+		case "deal.refund":
+			left[e.Key] = left[e.Key].Add(e.Amount)
+			effects[i].Amount = left[e.Key]
+		case "deal.delete_refund":
+			left[e.Key] = left[e.Key].Add(e.Amount)
+		}
+	}
+	return effects
 }
 
 // targetOf names what a request was for. Orders take no uuid: the request's body

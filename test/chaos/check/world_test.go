@@ -32,6 +32,7 @@ func newWorld() *world {
 		Run: check.Run{
 			Account: "dmhub", Slots: 4, Timeout: time.Second, Lease: 3 * time.Second, Secret: "canary",
 			Person: "收货人甲", Mobiles: []string{"13800000001"}, Points: 500, Drained: noon.Add(time.Hour), Ends: map[string]string{"worker1": "drained"},
+			Semantics: map[string]string{"order_reads": "deals"},
 		},
 		Vendor:   check.Vendor{Members: []check.Member{{ID: 1, Points: 500}}},
 		Database: check.Database{Workers: []check.Worker{{Token: 1}}, Tokens: []check.Token{{Token: "token-of-dmhub"}}},
