@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help demo test chaos mutants bench isolation build deps lint fmt up
+.PHONY: help demo test chaos switches mutants bench isolation build deps lint fmt up
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -17,6 +17,9 @@ test: deps ## all tests, against real NATS and Postgres
 
 chaos: deps ## workers under every fault, and a proof that they were right; SEED=7, ARGS="-duration 10m -cluster"
 	$(GO) run ./test/chaos run $(if $(SEED),-seed $(SEED)) $(ARGS)
+
+switches: deps ## the same, shortly, for each vendor that the documents allow: ten minutes; ARGS="-settings probed"
+	$(GO) run ./test/chaos switches $(ARGS)
 
 bench: deps build ## what the worker does a second, beside a bare loop; FULL=1 for longer runs
 	cd bench && $(GO) run . -worker ../bin/syncworker $(if $(FULL),-full)

@@ -85,7 +85,7 @@ func (h *harness) set(ctx context.Context) error {
 			return err
 		}
 	}
-	if h.vendor, err = newVendor(h.Seed); err != nil {
+	if h.vendor, err = newVendor(h.Seed, *h.Switches); err != nil {
 		return err
 	}
 	if err := h.vendor.SetRules(trouble(h.Refuse)...); err != nil {
@@ -137,7 +137,7 @@ func (h *harness) start(ctx context.Context) error {
 	}
 	h.messages = messages
 	h.run = check.Run{
-		Skipped: h.run.Skipped, Seed: h.Seed, Switches: h.vendor.Switches(), Account: account, Slots: maxFlight, Timeout: timeout, Quiet: quiet, Lease: lease,
+		Skipped: h.run.Skipped, Seed: h.Seed, Switches: h.vendor.Switches(), Semantics: semantics(h.Settings, h.vendor.Switches()), Account: account, Slots: maxFlight, Timeout: timeout, Quiet: quiet, Lease: lease,
 		Secret: secret, Person: trade.Person, Mobiles: mobiles, Messages: len(messages), Ends: map[string]string{},
 	}
 	for _, m := range h.vendor.Members() {

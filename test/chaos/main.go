@@ -3,6 +3,7 @@
 //
 //	go run ./test/chaos run -seed 7 -duration 60s -rate 150 -out /tmp/bundle
 //	go run ./test/chaos check /tmp/bundle
+//	go run ./test/chaos switches
 //	make chaos SEED=7
 //
 // run starts NATS as processes of their own, a private Postgres, the simulated
@@ -11,6 +12,9 @@
 // seed; heals everything, waits until all has drained, and saves a bundle:
 // journals, tables, ledger, logs and metrics. Both commands then check the
 // bundle, print a table of the invariants and exit with 1 where one is broken.
+//
+// switches does the same, shortly, for each of the vendors that the documents
+// allow, and prints a table of what was held at each.
 package main
 
 import (
@@ -19,6 +23,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,13 +58,15 @@ func main() {
 			usage()
 		}
 		exit(verify(os.Args[2]))
+	case "switches":
+		exit(everyVendor(ctx, sweepFlags(os.Args[2:])))
 	default:
 		usage()
 	}
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: chaos run [flags]; chaos check DIR; chaos run -help lists the flags")
+	fmt.Fprintln(os.Stderr, "usage: chaos run [flags]; chaos check DIR; chaos switches [flags]; -help lists the flags")
 	os.Exit(2)
 }
 
@@ -101,7 +109,18 @@ func flags(args []string) options {
 	f.BoolVar(&o.Tail, "tail", false, "put the stream back to a copy of some seconds ago, too")
 	f.StringVar(&o.Disk, "disk", "", "nats or postgres: whose disk runs full, too")
 	f.Float64Var(&o.Failpoints, "failpoints", 0, "share of steps at which a worker dies, all workers but the first; 0.0003 is much")
+	vendor := f.String("switches", "", `what the vendor does where its documents leave it open, as {"refunds":"refuse"}; what isn't named is drawn from the seed`)
+	f.StringVar(&o.Settings, "settings", "", "how much of that the account was told: "+strings.Join(told, ", ")+"; drawn from the seed by default")
 	_ = f.Parse(args) // exits by itself
+	if *vendor != "" {
+		var err error
+		if o.Switches, err = given(*vendor, o.Seed); err != nil {
+			exit(err)
+		}
+	}
+	if o.Settings != "" && !slices.Contains(told, o.Settings) {
+		exit(fmt.Errorf("-settings %s: give one of %s", o.Settings, strings.Join(told, ", ")))
+	}
 	if o.Out == "" {
 		o.Out = fmt.Sprintf("%s/chaos-%d", os.TempDir(), o.Seed)
 	}

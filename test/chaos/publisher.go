@@ -64,7 +64,8 @@ func script(seed uint64, messages int, v *vendor) (all []check.Message, mobiles 
 	for _, m := range bad.Messages {
 		refused = append(refused, check.Message{Subject: m.Subject, Header: m.Header, Data: m.Data, Bad: true})
 	}
-	return interleave(all, refused), mobiles, nil
+	emptied, err := emptying(seed, messages/10, start, v)
+	return interleave(interleave(all, emptied), refused), mobiles, err
 }
 
 var uuidField = regexp.MustCompile(`"uuid":"([^"]+)"`)

@@ -23,7 +23,7 @@ func (h *harness) configure(ctx context.Context) error {
 		urls = append(urls, "nats://"+a)
 	}
 	vendorHost := h.vendor.listener.Addr().String()
-	if err := workerConfig(direct, urls, h.postgres.URL, "http://"+vendorHost, replicas, streamBytes); err != nil {
+	if err := h.workerConfig(direct, urls, h.postgres.URL, "http://"+vendorHost, replicas, streamBytes); err != nil {
 		return err
 	}
 	h.operators = newOperators(h.Seed, h.Binary, direct, env, h.vendor)
@@ -64,7 +64,7 @@ func (h *harness) wire(w *worker, replicas int, vendorHost string) error {
 	if err != nil {
 		return err
 	}
-	return workerConfig(w.configFile, urls, database, "http://"+vendor, replicas, streamBytes)
+	return h.workerConfig(w.configFile, urls, database, "http://"+vendor, replicas, streamBytes)
 }
 
 func (h *harness) migrate(ctx context.Context, config string, env []string) error {

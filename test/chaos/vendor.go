@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -17,13 +16,14 @@ import (
 )
 
 const (
-	secret    = "canary-secret-7f3a91"
-	account   = "dmhub"
-	appID     = "app"
-	dealsApp  = "deals"
-	timeout   = 700 * time.Millisecond
-	quiet     = 2 * time.Second
-	maxFlight = 32
+	secret       = "canary-secret-7f3a91"
+	account      = "dmhub"
+	dealsAccount = "deals"
+	appID        = "app"
+	dealsApp     = "deals"
+	timeout      = 700 * time.Millisecond
+	quiet        = 2 * time.Second
+	maxFlight    = 32
 )
 
 // vendor is the sandbox with what the wire says of its calls: DM Hub's updates
@@ -37,10 +37,10 @@ type vendor struct {
 	events map[string]string // the field c_event by SHA-256 of the request's body
 }
 
-func newVendor(seed uint64) (*vendor, error) {
+func newVendor(seed uint64, switches sandbox.Switches) (*vendor, error) {
 	s, err := sandbox.New(sandbox.Config{
 		Accounts: []sandbox.Account{{AppID: appID, Secret: secret}, {AppID: dealsApp, Secret: secret}},
-		Seed:     seed, Switches: switches(seed),
+		Seed:     seed, Switches: switches,
 	})
 	if err != nil {
 		return nil, err
@@ -52,20 +52,6 @@ func newVendor(seed uint64) (*vendor, error) {
 	v.http = &http.Server{Handler: http.HandlerFunc(v.serve), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = v.http.Serve(v.listener) }() // ends with Close
 	return v, nil
-}
-
-// switches choose among what the documents leave open, as far as it needs no
-// setting of the account to live with, and as far as all can drain: a tenant that
-// answers reads of absent orders with an empty body leaves them unknown. Refunds
-// always add up: then nothing hides a second one.
-func switches(seed uint64) sandbox.Switches {
-	rng := rand.New(rand.NewPCG(seed, 0x7377))
-	pick := func(from ...string) string { return from[rng.IntN(len(from))] }
-	return sandbox.Switches{
-		ExistingOrder: pick("error", "double", "double"), RepeatCancel: pick("echo", "error"), DuplicateUUID: pick("error", "echo"),
-		RefusedConsumesUUID: rng.IntN(2) == 0, OrderNotFound: pick("error", "null"),
-		CreateStatus: []int{200, 201}[rng.IntN(2)], ReadsLag: sandbox.Duration(rng.IntN(2)) * sandbox.Duration(quiet) / 2,
-	}
 }
 
 func (v *vendor) serve(w http.ResponseWriter, r *http.Request) {
