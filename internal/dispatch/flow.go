@@ -229,8 +229,8 @@ func (h *hand) settled(a *account, l *lane, w *outbox.Work, s *outbox.Settle) (e
 		l.learn(learned)
 		e.lane = &learned
 	}
-	if w.Type == event.PointIncremented && w.State == outbox.Delivered {
-		l.hurry(h.now())
+	if w.State.Final() {
+		l.hurry(w.Type, h.now())
 	}
 	if w.Type == event.OrderRefunded {
 		delete(l.Refunds, w.Event.UUID) // what was read of it is out of date
@@ -303,10 +303,12 @@ func (l *lane) learn(u outbox.LaneUpdate) {
 	l.Deleted = l.Deleted || u.Deleted
 }
 
-// hurry lets decrements that lacked points be tried again at once.
-func (l *lane) hurry(now time.Time) {
+// hurry has what waited for a delivery of that type looked at again at once: what
+// is unclear of an order waits its turn, and decrements may have lacked points.
+func (l *lane) hurry(done event.Type, now time.Time) {
 	for _, w := range l.Work {
-		if w.State == outbox.Pending && w.Reason == Early {
+		turn := l.Kind == outbox.OrderLane && (w.State == outbox.Unknown || w.Ambiguous)
+		if turn || done == event.PointIncremented && w.State == outbox.Pending && w.Reason == Early {
 			w.NextAttemptAt = now
 		}
 	}

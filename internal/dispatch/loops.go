@@ -221,6 +221,7 @@ func (h *hand) claimAccount(ctx context.Context, a *account, limit int) (int, er
 // fill puts what was loaded into a lane. The lock is held.
 func (h *hand) fill(a *account, l *lane, x *outbox.Loaded) {
 	l.LaneState, l.More, l.stale, l.Refunds = x.LaneState, x.More, false, nil
+	l.hurry("", h.now()) // something has happened in it
 	h.sawDecisions(x.Decisions)
 	for _, w := range x.Work {
 		h.maxID = max(h.maxID, w.ID)

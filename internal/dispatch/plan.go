@@ -91,11 +91,13 @@ type plan struct {
 // openQuestion finds a delivery of the lane whose unclear call can be cleared up
 // now. That goes before anything new, wherever in the lane it stands. Several of an
 // order are unclear where a database has lost what became of them: then a later one
-// isn't sent, nor a delete believed, before the earlier ones are clear.
+// isn't sent, nor a delete believed, before the earlier ones are clear, nor before
+// a create that is only now to be sent.
 func (p *plan) openQuestion() (Step, bool) {
 	earlier := false
 	for _, w := range p.Work {
 		if w.State != outbox.Unknown && !w.Ambiguous {
+			earlier = earlier || w.Type == event.OrderCreated
 			continue
 		}
 		action, next := p.move(w)
@@ -243,7 +245,7 @@ func (p *plan) behind(w *outbox.Work, reason string) outbox.Delivery {
 		case d.State != outbox.Held && p.lacksCreate(w):
 			return p.untilCreated(w)
 		case d.State != outbox.Held && p.due(&d):
-			// What it waits for wakes the lane, or is due itself.
+			// What it waits for has it looked at again; see hurry and wakeLane.
 			d.NextAttemptAt = p.now.Add(p.policy.PredecessorWait)
 		}
 		return d
