@@ -18,8 +18,8 @@ import (
 // open counts what is neither final nor waiting for a person, nor behind that.
 const open = `
 	SELECT count(*) FROM outbox.deliveries d
-	WHERE state IN ('inflight', 'unknown')
-		OR state = 'pending' AND NOT (reason = 'sent_by_person' AND EXISTS (
+	WHERE state = 'inflight'
+		OR state IN ('pending', 'unknown') AND NOT (reason IN ('sent_by_person', 'lost_commit') AND EXISTS (
 			SELECT FROM outbox.deliveries h WHERE h.lane = d.lane AND h.state IN ('held', 'waiting') AND h.id <> d.id))
 		OR state = 'waiting' AND next_attempt_at < now() + interval '1 hour'`
 

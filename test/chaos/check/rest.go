@@ -108,15 +108,16 @@ func (c *checker) contradicted(order string) bool {
 	return slices.ContainsFunc(c.Conflicts, func(row Conflict) bool { return row.OrderNo == order })
 }
 
-// afterDelete explains a write to a deleted order: the delete itself again, or
-// an event that came to the outbox after the delete.
+// afterDelete explains a write to a deleted order: the delete itself again, an
+// event that came to the outbox after the delete, or one that is cleared up in
+// order with a delete that the database has lost.
 func (c *checker) afterDelete(v Violation) string {
 	if v.Op == "deal.delete" {
 		return ""
 	}
 	deleted := c.effects[target{"deal.delete", v.Key, ""}]
 	for _, d := range c.orders[v.Key] {
-		if operations[d.Type] == v.Op && len(deleted) > 0 && (c.touched(d) || c.cameAfterDelete(d)) {
+		if operations[d.Type] == v.Op && len(deleted) > 0 && (c.touched(d) || c.cameAfterDelete(d) || c.forgotten(d)) {
 			return ""
 		}
 	}
