@@ -206,6 +206,7 @@ func (h *harness) trade(ctx context.Context) {
 	}
 	beside.Go(func() { h.operators.work(publishing, h.Every.Operator) })
 	beside.Go(func() { h.watch(publishing) })
+	beside.Go(func() { h.watchMachine(publishing) })
 	for _, w := range h.workers {
 		beside.Go(func() { h.supervise(publishing, w) })
 	}

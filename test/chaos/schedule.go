@@ -24,6 +24,7 @@ const (
 	diskFull        = "disk_full"
 	linkToxic       = "link_toxic"
 	linkCut         = "link_cut"
+	machineStall    = "machine_stall" // by itself: nothing ran for a while
 )
 
 // step is one fault of the schedule.

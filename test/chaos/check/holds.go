@@ -46,7 +46,7 @@ func (c *checker) lossBudget() int {
 }
 
 // cutting are the faults that cut off calls, or what is known of them.
-var cutting = []string{"worker_kill", "worker_stop", "worker_term", "link_toxic", "link_cut", "postgres_kill", "postgres_restore", "disk_full", "failpoint", "worker_exit"}
+var cutting = []string{"worker_kill", "worker_stop", "worker_term", "link_toxic", "link_cut", "postgres_kill", "postgres_restore", "disk_full", "failpoint", "worker_exit", "machine_stall"}
 
 func refundLike(d *Delivery) bool {
 	return d.Type == "order.refunded" || d.Type == "order.refund_deleted"
