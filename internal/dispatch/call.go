@@ -61,7 +61,7 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 func (h *hand) callFor(a *account, l *lane, w *outbox.Work) vendors.Call {
 	op, _ := a.ops(w.Type)
 	h.mu.Lock()
-	member := knownMember(l, w)
+	member, via := knownMember(l, w), l.via
 	h.mu.Unlock()
 	return vendors.Call{
 		Event: w.Event, Member: member, Key: w.VendorKey, FirstSentAt: w.FirstSentAt,
@@ -69,7 +69,10 @@ func (h *hand) callFor(a *account, l *lane, w *outbox.Work) vendors.Call {
 			if w.Ambiguous && !mayRepeat(op, &w.Delivery, h.now()) {
 				return errors.New("it took too long until this repeat could be sent: the vendor may not know its key any more")
 			}
-			return h.maySend(a.Policy.Timeout)
+			if err := h.maySend(a.Policy.Timeout); err != nil {
+				return err
+			}
+			return h.overtaken(via)
 		},
 	}
 }

@@ -96,6 +96,9 @@ func (h *hand) pumpLocked(via *account) {
 			h.waitForGate(via, v)
 			return
 		}
+		if via.gate.probed {
+			h.probeWith(via, now)
+		}
 		l := via.ready[0]
 		via.ready[0] = nil
 		via.ready = via.ready[1:]

@@ -136,6 +136,18 @@ func TestARepeatThatCameTooLateIsNotSent(t *testing.T) {
 	require.ErrorContains(t, call.MaySend(), "lease has 10s left")
 }
 
+func TestACallThatTheCircuitOvertakesIsNotSent(t *testing.T) {
+	h, a := handOf(t, plain)
+	w := row(t, 1, "create pending")
+	require.True(t, a.gate.admit(planned).ok)
+	call, _ := h.prepare(a, holding(h, outbox.OrderLane, w), w)
+	require.NoError(t, call.MaySend())
+	a.gate.sync(outbox.Gate{OpenUntil: planned.Add(time.Second), Cause: CauseNoAnswer})
+	require.ErrorContains(t, call.MaySend(), "circuit of dmhub", "the intent may have taken long to commit")
+	a.gate.probed = true
+	require.NoError(t, call.MaySend(), "the one that probes")
+}
+
 func TestNothingBeginsOnceAWorkerDrains(t *testing.T) {
 	for _, text := range []string{"incr:a pending", "incr:a pending:not_reached due=9s"} {
 		for _, stale := range []bool{false, true} {
