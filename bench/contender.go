@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,11 +21,9 @@ const patience = 5 * time.Minute
 // started is a contender at work.
 type started struct {
 	contender
-	cmd     *exec.Cmd
-	ended   chan struct{} // closed once the process has ended
-	log     string        // path of what it writes
-	settled string        // query: how many events are through
-	last    string        // query: when the last one was
+	*process
+	settled string // query: how many events are through
+	last    string // query: when the last one was
 }
 
 // measure lets one contender bring its events to the vendor.
@@ -125,93 +121,44 @@ func (s *stack) afterwards(ctx context.Context, conn *pgx.Conn, database string,
 }
 
 func (s *stack) start(c contender, database, vendor string) (*started, error) {
-	st := &started{contender: c, ended: make(chan struct{}), log: filepath.Join(s.dir, database+".log")}
-	var err error
+	st := &started{contender: c}
+	command := s.contendingCommand
 	if c.naive {
-		err = s.naiveCommand(st, database, vendor)
-	} else {
-		err = s.workerCommand(st, database, vendor)
+		command = s.naiveCommand
 	}
+	cmd, err := command(st, database, vendor)
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(st.log)
-	if err != nil {
-		return nil, fmt.Errorf("opening the log of %s: %w", c.name, err)
-	}
-	defer log.Close() //nolint:errcheck // the process has its own descriptor
-	st.cmd.Stdout, st.cmd.Stderr = log, log
-	if err := st.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", c.name, err)
-	}
-	go func() { defer close(st.ended); _ = st.cmd.Wait() }() // how it ended stands in its log
-	return st, nil
+	st.process, err = s.launch(cmd, database)
+	return st, err
 }
 
-// end lets the process drain.
-func (st *started) end() {
-	_ = st.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
-	select {
-	case <-st.ended:
-	case <-time.After(30 * time.Second):
-		_ = st.cmd.Process.Kill()
-		<-st.ended
-	}
-}
-
-// workerConfig is the worker with all that it promises; only the limits are out
-// of the way.
-const workerConfig = `nats: {url: %q, stream: %s, consumer: %s, max_bytes: %d}
-database: {url: %q}
-http: {listen: "127.0.0.1:0"}
-log: {format: json}
-vendors:
-  dmhub:
-    kind: dmhub-loyalty
-    base_url: %q
-    app_id: %s
-    secret_file: %q
-    max_in_flight: %d
-    rate_limit: 0
-routes:
-  - {types: ["order.*", "point.*"], tenants: ["*"], accounts: [dmhub]}
-`
-
-func (s *stack) workerCommand(st *started, database, vendor string) error {
-	secretFile, configFile := filepath.Join(s.dir, "secret"), filepath.Join(s.dir, database+".yaml")
-	text := fmt.Sprintf(workerConfig, s.nats.URL, streamName, database, int64(streamBytes), s.databaseURL(database),
-		vendor, appID, secretFile, st.slots)
-	for path, content := range map[string]string{secretFile: secret, configFile: text} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			return fmt.Errorf("writing the worker's configuration: %w", err)
-		}
-	}
-	st.cmd = exec.Command(s.opts.worker, "run", "--config", configFile)
+func (s *stack) contendingCommand(st *started, database, vendor string) (*exec.Cmd, error) {
 	st.settled = `SELECT count(*) FROM outbox.deliveries WHERE state IN ('delivered', 'dead', 'cancelled')`
 	st.last = `SELECT max(recorded_at) FROM outbox.attempts`
-	return nil
+	return s.workerCommand(database, account{name: "dmhub", url: vendor, tenants: "*", slots: st.slots})
 }
 
-func (s *stack) naiveCommand(st *started, database, vendor string) error {
+func (s *stack) naiveCommand(st *started, database, vendor string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("looking for this program: %w", err)
+		return nil, fmt.Errorf("looking for this program: %w", err)
 	}
 	text, err := json.Marshal(naiveConfig{
 		NATS: s.nats.URL, Consumer: database, Database: s.databaseURL(database), Vendor: vendor,
 		Slots: st.slots, Events: st.events, Members: mobiles(s.members),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	path := filepath.Join(s.dir, database+".json")
 	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return fmt.Errorf("writing the bare loop's configuration: %w", err)
+		return nil, fmt.Errorf("writing the bare loop's configuration: %w", err)
 	}
-	st.cmd = exec.Command(self, naiveCommand, path)
 	st.settled = `SELECT count(*) FROM queue WHERE state <> 'pending'`
 	st.last = `SELECT max(settled_at) FROM queue`
-	return nil
+	return exec.Command(self, naiveCommand, path), nil
 }
 
 func mobiles(members []trade.Member) map[string]int64 {
@@ -220,14 +167,4 @@ func mobiles(members []trade.Member) map[string]int64 {
 		ids[m.Mobile] = m.ID
 	}
 	return ids
-}
-
-// lastLines is the end of a log, where the reason stands.
-func lastLines(path string) string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-8):], "\n")
 }

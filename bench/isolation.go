@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -143,23 +141,19 @@ func (s *stack) disturbed(ctx context.Context, d disturbance) (r isolated, err e
 		return r, err
 	}
 	defer hangs.server.Close() //nolint:errcheck // nothing is written any more
-	st := &started{ended: make(chan struct{}), log: filepath.Join(s.dir, database+".log")}
-	if err := s.isolationCommand(st, database, good.url, hangs.url); err != nil {
-		return r, err
-	}
-	log, err := os.Create(st.log)
+	cmd, err := s.workerCommand(database,
+		account{name: "dmhub", url: good.url, tenants: "default", slots: 64},
+		account{name: "hangs", url: hangs.url, tenants: "hangs", slots: 64})
 	if err != nil {
 		return r, err
 	}
-	defer log.Close() //nolint:errcheck // the process has its own descriptor
-	st.cmd.Stdout, st.cmd.Stderr = log, log
-	if err := st.cmd.Start(); err != nil {
-		return r, fmt.Errorf("starting the worker: %w", err)
+	worker, err := s.launch(cmd, database)
+	if err != nil {
+		return r, err
 	}
-	go func() { defer close(st.ended); _ = st.cmd.Wait() }() // how it ended stands in its log
-	defer st.end()
+	defer worker.end()
 	if err := s.others(ctx, d, good, &r); err != nil {
-		return r, fmt.Errorf("%w\n%s", err, lastLines(st.log))
+		return r, fmt.Errorf("%w\n%s", err, lastLines(worker.log))
 	}
 	return r, nil
 }
@@ -309,32 +303,6 @@ func (s *stack) publishAsync(tenant, typ string, data any) error {
 		_, err = s.js.PublishAsync(event.SubjectPrefix+typ, text)
 	}
 	return err
-}
-
-// isolationConfig is two accounts, of which one hangs for the tenant that it has.
-const isolationConfig = `nats: {url: %q, stream: %s, consumer: %s, max_bytes: %d}
-database: {url: %q}
-http: {listen: "127.0.0.1:0"}
-log: {format: json}
-vendors:
-  dmhub: {kind: dmhub-loyalty, base_url: %q, app_id: %s, secret_file: %q, max_in_flight: 64, rate_limit: 0}
-  hangs: {kind: dmhub-loyalty, base_url: %q, app_id: %s, secret_file: %q, max_in_flight: 64, rate_limit: 0}
-routes:
-  - {types: ["order.*", "point.*"], tenants: [default], accounts: [dmhub]}
-  - {types: ["order.*", "point.*"], tenants: [hangs], accounts: [hangs]}
-`
-
-func (s *stack) isolationCommand(st *started, database, good, hangs string) error {
-	secretFile, configFile := filepath.Join(s.dir, "secret"), filepath.Join(s.dir, database+".yaml")
-	text := fmt.Sprintf(isolationConfig, s.nats.URL, streamName, database, int64(streamBytes), s.databaseURL(database),
-		good, appID, secretFile, hangs, appID, secretFile)
-	for path, content := range map[string]string{secretFile: secret, configFile: text} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			return fmt.Errorf("writing the worker's configuration: %w", err)
-		}
-	}
-	st.cmd = exec.Command(s.opts.worker, "run", "--config", configFile)
-	return nil
 }
 
 // printIsolation prints each disturbance beside nothing, by the medians of the

@@ -174,7 +174,7 @@ func (s *stack) queue(ctx context.Context) error {
 	}
 	for _, m := range messages {
 		s.bytes += len(m.Data)
-		if _, err := s.js.PublishMsgAsync(&nats.Msg{Subject: m.Subject, Header: nats.Header(m.Header), Data: m.Data}); err != nil {
+		if _, err := s.js.PublishMsgAsync(&nats.Msg{Subject: m.Subject, Header: nats.Header(m.Header), Data: m.Data}, jetstream.WithStallWait(time.Minute)); err != nil {
 			return fmt.Errorf("queueing an event: %w", err)
 		}
 	}

@@ -24,6 +24,7 @@ const (
 type vendor struct {
 	url     string
 	server  *http.Server
+	handler http.Handler
 	sandbox *sandbox.Sandbox // nil where it only echoes
 
 	calls  atomic.Int64
@@ -52,14 +53,20 @@ func (s *stack) startVendor(sc scene) (*vendor, error) {
 		}
 		handler = v.sandbox
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	v.handler = v.counted(handler)
+	return v, v.listen("127.0.0.1:0")
+}
+
+// listen takes calls at an address, for the first time or again.
+func (v *vendor) listen(addr string) error {
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("starting the vendor: %w", err)
+		return fmt.Errorf("starting the vendor: %w", err)
 	}
 	v.url = "http://" + listener.Addr().String()
-	v.server = &http.Server{Handler: v.counted(handler), ReadHeaderTimeout: 10 * time.Second}
+	v.server = &http.Server{Handler: v.handler, ReadHeaderTimeout: 10 * time.Second}
 	go v.server.Serve(listener) //nolint:errcheck // it ends with Close
-	return v, nil
+	return nil
 }
 
 // counted sees every call go by.
