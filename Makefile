@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help demo test chaos switches mutants bench isolation build deps lint fmt up
+.PHONY: help demo test chaos switches mutants bench isolation outage build deps lint fmt up
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -26,6 +26,9 @@ bench: deps build ## what the worker does a second, beside a bare loop; FULL=1 f
 
 isolation: deps build ## what one bad order, member, account or event costs the others
 	cd bench && $(GO) run . -worker ../bin/syncworker -isolation -events 100 -out isolation.json
+
+outage: deps build ## a vendor that is away, and the backlog behind it; DOWN=10m
+	cd bench && $(GO) run . -worker ../bin/syncworker -outage $(if $(DOWN),-down $(DOWN)) -out outage.json
 
 mutants: deps ## break the program in twenty ways; each has to be caught by a test
 	$(GO) run ./test/mutants

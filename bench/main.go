@@ -31,6 +31,8 @@ type options struct {
 	alone  bool
 	full   bool
 	iso    bool
+	outage bool
+	down   time.Duration
 }
 
 func main() {
@@ -42,11 +44,13 @@ func main() {
 	flag.StringVar(&o.out, "out", "out.json", "`file` for the figures of every round")
 	flag.StringVar(&o.dir, "dir", "", "`folder` for the servers' files; a temporary one by default")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds; 3 by default, 9 with -full")
-	flag.IntVar(&o.events, "events", 0, "events that are queued; 12000 by default, 50000 with -full")
-	flag.StringVar(&o.only, "only", "", "only the scenes whose name begins with this, such as stub")
+	flag.IntVar(&o.events, "events", 0, "events that are queued; 12000 by default, 50000 with -full and -outage")
+	flag.StringVar(&o.only, "only", "", "only the scenes whose name begins with this, such as stub; with -outage refused or silent")
 	flag.BoolVar(&o.alone, "alone", false, "only the worker, to compare builds or profiles of it")
 	flag.BoolVar(&o.full, "full", false, "more rounds and more events")
 	flag.BoolVar(&o.iso, "isolation", false, "what one bad order, member, account or event costs the others, in place of the rest")
+	flag.BoolVar(&o.outage, "outage", false, "what a vendor that is away costs, and what follows, in place of the rest")
+	flag.DurationVar(&o.down, "down", time.Minute, "how long the vendor is away, with -outage")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -63,7 +67,7 @@ func exit(err error) {
 
 func (o options) withDefaults() options {
 	rounds, events := 3, 12_000
-	if o.full {
+	if o.full || o.outage {
 		rounds, events = 9, 50_000
 	}
 	if o.rounds == 0 {
@@ -106,6 +110,9 @@ func run(ctx context.Context, o options, out io.Writer, p progress) (err error) 
 	defer s.stop()
 	if o.iso {
 		return s.isolation(ctx, o.rounds, out, p)
+	}
+	if o.outage {
+		return s.outages(ctx, out, p)
 	}
 	var results []result
 	for _, sc := range scenes(o) {

@@ -112,6 +112,28 @@ func parseStat(text string) (own, reaped float64, err error) {
 	return (n[0] + n[1]) / ticks, (n[2] + n[3]) / ticks, nil
 }
 
+// machineCPU is what all cores of the machine have done up to now, in seconds.
+func machineCPU() (busy, idle float64, err error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0, fmt.Errorf("reading the CPU time of the machine: %w", err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	for i, field := range strings.Fields(first)[1:] {
+		n, err := strconv.ParseFloat(field, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("reading the CPU time of the machine: %w", err)
+		}
+		switch i {
+		case 3, 4: // idle, iowait
+			idle += n / ticks
+		case 0, 1, 2, 5, 6, 7: // guests count as user already
+			busy += n / ticks
+		}
+	}
+	return busy, idle, nil
+}
+
 // peakMiB is the most memory that a process has had.
 func peakMiB(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
