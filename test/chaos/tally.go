@@ -39,7 +39,7 @@ func count(b *check.Bundle, report check.Report) tally {
 		switch d.State {
 		case "held":
 			why := d.Reason
-			if d.EverAmbiguous {
+			if d.Ambiguous {
 				why += " " + d.Type
 			}
 			t.Held[why]++
