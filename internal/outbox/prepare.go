@@ -9,16 +9,12 @@ import (
 )
 
 // Prepare makes the database ready for a worker with these accounts: the schema
-// has to be there, partitions are made, the views learn which day a moment
-// belongs to, and what is due for an account that has left the configuration is
-// held. It returns how many deliveries those are.
+// has to be one that this build can work with, partitions are made, the views
+// learn which day a moment belongs to, and what is due for an account that has left
+// the configuration is held. It returns how many deliveries those are.
 func (s *Store) Prepare(ctx context.Context, timeZone string, accounts []string) (held int, err error) {
-	var ready bool
-	if err := s.pool.QueryRow(ctx, `SELECT to_regclass('outbox.deliveries') IS NOT NULL`).Scan(&ready); err != nil {
-		return 0, fmt.Errorf("looking at the schema: %w", err)
-	}
-	if !ready {
-		return 0, fmt.Errorf("the database has no schema outbox; run 'syncworker migrate up' first")
+	if err := s.checkSchema(ctx); err != nil {
+		return 0, err
 	}
 	if _, err := s.pool.Exec(ctx, `SELECT outbox.ensure_partitions(now())`); err != nil {
 		return 0, fmt.Errorf("making partitions: %w", err)
