@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,8 +26,9 @@ type Migration struct {
 }
 
 // Migrate brings the schema up to date. It takes an advisory lock, so that many
-// may call it at once, and is safe with workers running. It returns what it
-// applied; what a migration has to tell a person goes to notice, which may be nil.
+// may call it at once, and is safe with workers running: while a transaction of
+// somebody else holds what a migration needs, it waits as patient says. It returns
+// what it applied; what there is to tell a person goes to notice, which may be nil.
 func Migrate(ctx context.Context, url string, notice func(string)) ([]Migration, error) {
 	provider, db, err := migrator(url, notice)
 	if err != nil {
@@ -35,7 +37,7 @@ func Migrate(ctx context.Context, url string, notice func(string)) ([]Migration,
 	defer db.Close()
 	var applied []Migration
 	for {
-		r, err := provider.UpByOne(ctx)
+		r, err := patient(ctx, provider.UpByOne, notice)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return applied, nil
 		}
@@ -45,6 +47,35 @@ func Migrate(ctx context.Context, url string, notice func(string)) ([]Migration,
 		}
 		if err != nil {
 			return nil, fmt.Errorf("migrating the database: %w", err)
+		}
+	}
+}
+
+const (
+	// lockTimeout is how long a migration may stand in line for a lock: whoever
+	// comes after it, which is every worker, waits behind it.
+	lockTimeout = time.Second
+	lockPause   = 2 * time.Second // in which the line moves on
+	// lockNotAvailable is what Postgres answers after lockTimeout.
+	lockNotAvailable = "55P03"
+)
+
+// patient tries a migration until it gets its locks. A backup or a report may hold
+// them for hours.
+func patient(ctx context.Context, up func(context.Context) (*goose.MigrationResult, error), notice func(string)) (*goose.MigrationResult, error) {
+	for told := false; ; told = true {
+		r, err := up(ctx)
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != lockNotAvailable {
+			return r, err
+		}
+		if notice != nil && !told {
+			notice("a migration waits for the end of a transaction that holds one of its tables, such as a backup: " + pg.Message)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(lockPause):
 		}
 	}
 }
@@ -76,6 +107,7 @@ func migrator(url string, notice func(string)) (*goose.Provider, *sql.DB, error)
 	if err != nil {
 		return nil, nil, errors.New("database.url: it can't be read as a Postgres URL or DSN")
 	}
+	config.RuntimeParams["lock_timeout"] = strconv.FormatInt(lockTimeout.Milliseconds(), 10)
 	if notice != nil {
 		config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
 			if n.Code == raised {
