@@ -148,6 +148,8 @@ var lies = []lie{
 	{"I12", "ended with: exit status 2", "a worker that ended badly", func(w *world) { w.Run.Ends["worker1"] = "exit status 2" }},
 	{"I12", `has "panic:"`, "a panic", func(w *world) { w.Logs["worker1-001.log"] += "panic: nil map" }},
 	{"I12", `has "DATA RACE"`, "a race", func(w *world) { w.Logs["worker1-001.log"] += "WARNING: DATA RACE" }},
+	{"I12", "doesn't fit the schema", "a column that isn't there", func(w *world) { w.Logs["worker1-001.log"] += "no such column (SQLSTATE 42703)" }},
+	{"I12", "doesn't fit the schema", "a row that the schema refuses", func(w *world) { w.Logs["worker1-001.log"] += "must not be null (SQLSTATE 23502)" }},
 
 	{"holds", "nothing explains it: order.refunded", "a refund held though its call was clear", func(w *world) {
 		for i := range w.Calls {

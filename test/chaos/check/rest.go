@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -124,6 +125,10 @@ func (c *checker) afterDelete(v Violation) string {
 	return fmt.Sprintf("the order was deleted before, by %d effects", len(deleted))
 }
 
+// misfit is what Postgres says of a statement that doesn't fit the schema: what it
+// names isn't there (42), or what it writes isn't allowed (23).
+var misfit = regexp.MustCompile(`SQLSTATE (42|23)...`)
+
 // drained proves that all ended well, and in time.
 func (c *checker) drained() {
 	c.look(1 + len(c.Run.Ends))
@@ -140,6 +145,9 @@ func (c *checker) drained() {
 			if i := strings.Index(log, cry); i >= 0 {
 				c.find("%s has %q: %.300s", name, cry, log[i:])
 			}
+		}
+		if at := misfit.FindStringIndex(log); at != nil {
+			c.find("%s doesn't fit the schema: %.300s", name, lineAt(log, at[0]))
 		}
 	}
 }
