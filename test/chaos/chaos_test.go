@@ -35,15 +35,22 @@ func TestWorkersUnderEveryFault(t *testing.T) {
 				Refuse: 0.1, Failpoints: 0.0003, Out: filepath.Join(os.TempDir(), fmt.Sprint("chaos-", seed)),
 			}
 			t.Logf("go run ./test/chaos run -seed %d -duration %s -rate %g -failpoints %g", o.Seed, o.Duration, o.Rate, o.Failpoints)
-			require.NoError(t, run(t.Context(), o))
-			b, err := check.Load(o.Out)
-			require.NoError(t, err)
-			report := check.Check(b)
-			report.Print(t.Output())
-			require.Empty(t, report.Findings, "the bundle is in %s", o.Out)
-			require.NoError(t, os.RemoveAll(o.Out))
+			prove(t, o)
 		})
 	}
+}
+
+// prove carries a run out, and wants nothing to be found in what it left.
+func prove(t *testing.T, o options) check.Report {
+	t.Helper()
+	require.NoError(t, run(t.Context(), o))
+	b, err := check.Load(o.Out)
+	require.NoError(t, err)
+	report := check.Check(b)
+	report.Print(t.Output())
+	require.Empty(t, report.Findings, "the bundle is in %s", o.Out)
+	require.NoError(t, os.RemoveAll(o.Out))
+	return report
 }
 
 // raced reports whether this test runs under the race detector: then the workers

@@ -54,6 +54,10 @@ func (h *harness) inflict(ctx context.Context, s step) error {
 	switch s.Kind {
 	case workerKill, workerStop, workerTerm:
 		return h.hitWorker(s)
+	case schemaMigrate:
+		return h.migrateUnderLoad(ctx)
+	case workerUpgrade, workerRollback:
+		return h.replace(s)
 	case natsKill:
 		return h.killNATS(ctx, s)
 	case consumerDelete:

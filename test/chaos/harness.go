@@ -28,6 +28,9 @@ type harness struct {
 	options
 	work     string // what isn't part of the bundle
 	disk     string // the small file system; empty: there is none
+	before   string // the worker that the run begins with; empty: there is one version
+	commit   string // of before
+	crossed  string // the newest migration of before, and of this version
 	nats     *natsServers
 	postgres *devstack.Postgres
 	vendor   *vendor
@@ -82,6 +85,11 @@ func (h *harness) set(ctx context.Context) error {
 	if h.Binary == "" {
 		h.Binary = filepath.Join(h.work, "syncworker")
 		if err := build(ctx, h.Root, h.Binary, h.Race); err != nil {
+			return err
+		}
+	}
+	if h.From != "" {
+		if err := h.buildBefore(ctx); err != nil {
 			return err
 		}
 	}
@@ -203,6 +211,9 @@ func (h *harness) trade(ctx context.Context) {
 	var beside sync.WaitGroup
 	for name, steps := range schedule(h.options) {
 		beside.Go(func() { h.play(publishing, name, steps) })
+	}
+	if h.before != "" { // it is carried out to its end
+		beside.Go(func() { h.play(ctx, "upgrade", h.upgrade()) })
 	}
 	beside.Go(func() { h.operators.work(publishing, h.Every.Operator) })
 	beside.Go(func() { h.watch(publishing) })

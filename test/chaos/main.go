@@ -101,6 +101,7 @@ func flags(args []string) options {
 	f.StringVar(&o.Out, "out", "", "the bundle's folder (default: chaos-SEED in the temporary folder)")
 	f.StringVar(&o.Root, "root", ".", "the repository's folder, to build the worker from")
 	f.StringVar(&o.Binary, "worker", "", "a worker that is built already")
+	f.StringVar(&o.From, "from", "", "begin with the worker and the schema of this git revision, migrate and replace it under load")
 	f.BoolVar(&o.Race, "race", false, "build the worker with the race detector")
 	f.IntVar(&o.Workers, "workers", 2, "processes")
 	f.BoolVar(&o.Cluster, "cluster", false, "three NATS nodes, and a stream with three replicas")

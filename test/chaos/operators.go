@@ -21,17 +21,30 @@ import (
 // vendor that isn't true: like a person, they look there before they answer.
 type operators struct {
 	rng    *rand.Rand
-	binary string
 	config string
 	env    []string
 	vendor *vendor
 
-	mu    sync.Mutex // guards deeds
-	deeds []check.Deed
+	mu     sync.Mutex // guards all below
+	binary string
+	deeds  []check.Deed
 }
 
 func newOperators(seed uint64, binary, config string, env []string, v *vendor) *operators {
 	return &operators{rng: rand.New(rand.NewPCG(seed, 0x6f7073)), binary: binary, config: config, env: env, vendor: v}
+}
+
+// use makes later commands those of this program.
+func (o *operators) use(binary string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.binary = binary
+}
+
+func (o *operators) program() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.binary
 }
 
 // patience is how old a held delivery must be before somebody answers it: by
@@ -144,7 +157,7 @@ func (o *operators) count() int {
 func (o *operators) command(ctx context.Context, args ...string) (out string, code int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, o.binary, slices.Concat([]string{"deliveries"}, args, []string{"--config", o.config, "-o", "json"})...)
+	cmd := exec.CommandContext(ctx, o.program(), slices.Concat([]string{"deliveries"}, args, []string{"--config", o.config, "-o", "json"})...)
 	cmd.Env = append(os.Environ(), o.env...)
 	text, err := cmd.Output()
 	var exit *exec.ExitError

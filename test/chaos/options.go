@@ -15,6 +15,7 @@ type options struct {
 	Out      string        // the bundle's folder; made anew
 	Root     string        // of the repository
 	Binary   string        // of the worker; built where empty
+	From     string        // a revision whose workers begin, and are replaced; empty: none
 	Race     bool
 	Workers  int
 	Cluster  bool              // three NATS nodes and a stream with three replicas

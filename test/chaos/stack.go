@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -26,13 +28,14 @@ func (h *harness) configure(ctx context.Context) error {
 	if err := h.workerConfig(direct, urls, h.postgres.URL, "http://"+vendorHost, replicas, streamBytes); err != nil {
 		return err
 	}
-	h.operators = newOperators(h.Seed, h.Binary, direct, env, h.vendor)
-	if err := h.migrate(ctx, direct, env); err != nil {
+	binary := cmp.Or(h.before, h.Binary)
+	h.operators = newOperators(h.Seed, binary, direct, env, h.vendor)
+	if err := h.migrate(ctx, binary, nil); err != nil {
 		return err
 	}
 	for i := range h.Workers {
 		w := &worker{
-			name: fmt.Sprintf("worker%d", i+1), out: h.Out, binary: h.Binary, env: env,
+			name: fmt.Sprintf("worker%d", i+1), out: h.Out, binary: binary, env: env,
 			configFile: filepath.Join(h.work, fmt.Sprintf("worker%d.yaml", i+1)),
 		}
 		if h.Failpoints > 0 && i > 0 {
@@ -67,9 +70,10 @@ func (h *harness) wire(w *worker, replicas int, vendorHost string) error {
 	return h.workerConfig(w.configFile, urls, database, "http://"+vendor, replicas, streamBytes)
 }
 
-func (h *harness) migrate(ctx context.Context, config string, env []string) error {
-	cmd := exec.CommandContext(ctx, h.Binary, "migrate", "up", "--config", config)
-	cmd.Env = append(os.Environ(), env...)
+// migrate brings the schema to what this program knows.
+func (h *harness) migrate(ctx context.Context, binary string, armed []string) error {
+	cmd := exec.CommandContext(ctx, binary, "migrate", "up", "--config", h.operators.config)
+	cmd.Env = slices.Concat(os.Environ(), h.operators.env, armed)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("migrating: %w\n%s", err, strings.TrimSpace(string(out)))
 	}

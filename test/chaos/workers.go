@@ -21,12 +21,12 @@ import (
 type worker struct {
 	name       string
 	out        string // the bundle's folder
-	binary     string
 	configFile string
 	env        []string
 	armed      []string // environment: the failpoints
 
 	mu      sync.Mutex // guards all below
+	binary  string     // of the next process
 	process *child
 	log     string // file of the process that runs, or ran last
 	starts  int
@@ -52,6 +52,13 @@ func (w *worker) start() error {
 		return fmt.Errorf("running %s: %w", w.name, err)
 	}
 	return nil
+}
+
+// use makes the worker's next process one of this program.
+func (w *worker) use(binary string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.binary = binary
 }
 
 func (w *worker) running() (*child, string) {
