@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,11 +19,11 @@ type Intent struct {
 	Stale bool
 }
 
-// intend writes the intents but those that are stale. The order of a lane holds
-// for what was committed before this began.
-func intend(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent) (missing []int64, err error) {
+// queueIntents writes the intents but those that are stale, and adds to written
+// what it found. The order of a lane holds for what was committed before this began.
+func queueIntents(b *pgx.Batch, token Token, intents []*Intent, written *[]int64) {
 	if len(intents) == 0 {
-		return nil, nil
+		return
 	}
 	// What goes before it is what a reload takes first. OFFSET 0 keeps it a look
 	// into the lane's index for each, whatever the planner takes the tables for.
@@ -44,26 +45,15 @@ func intend(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent) (mis
 		ids[i], wasCalls[i], sentAt[i] = x.ID, x.WasCalls, x.SentAt
 		x.Stale = false
 	}
-	rows, err := tx.Query(ctx, sql, token, ids, wasCalls, sentAt)
-	if missing, err = missingFrom(ids, rows, err); err != nil || len(missing) == 0 {
-		return nil, err
-	}
-	if err := markStale(ctx, tx, token, intents); err != nil {
-		return nil, err
-	}
-	for _, x := range intents {
-		if x.Stale {
-			missing = slices.DeleteFunc(missing, func(id int64) bool { return id == x.ID })
-		}
-	}
-	return missing, nil
+	b.Queue(sql, token, ids, wasCalls, sentAt).
+		Query(func(rows pgx.Rows) error { return appendIDs(rows, written) })
 }
 
 // markStale marks, of intents that were to be written, those that weren't although
-// the worker still has their delivery as it was.
-func markStale(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent) error {
+// the worker still has their delivery as it was. It returns the others of missing.
+func markStale(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent, missing []int64) ([]int64, error) {
 	if len(intents) == 0 {
-		return nil
+		return missing, nil
 	}
 	const sql = `
 		SELECT id FROM outbox.deliveries JOIN unnest($2::bigint[], $3::int[]) u(id, was_calls) USING (id)
@@ -73,12 +63,15 @@ func markStale(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent) e
 		ids[i], wasCalls[i] = x.ID, x.WasCalls
 	}
 	rows, err := tx.Query(ctx, sql, token, ids, wasCalls)
-	if err != nil {
-		return err
+	var stale []int64
+	if err == nil {
+		err = appendIDs(rows, &stale)
 	}
-	stale, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("looking for stale intents: %w", err)
+	}
 	for _, x := range intents {
 		x.Stale = slices.Contains(stale, x.ID)
 	}
-	return err
+	return slices.DeleteFunc(missing, func(id int64) bool { return slices.Contains(stale, id) }), nil
 }

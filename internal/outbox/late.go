@@ -17,7 +17,9 @@ func (s *Store) Late(ctx context.Context, token Token, x *Settle) (resolved bool
 		if x.Attempt == nil {
 			return nil
 		}
-		if err := writeAttempts(ctx, tx, []attemptRow{{x.ID, token, true, x.Attempt}}); err != nil {
+		var batch pgx.Batch
+		queueAttempts(&batch, []attemptRow{{x.ID, token, true, x.Attempt}})
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 			return err
 		}
 		if x.State != Delivered {

@@ -77,16 +77,33 @@ type Commit struct {
 // gone are of deliveries that a person has cancelled meanwhile: they were left
 // alone, as are intents that it marks as stale, and the rest was written.
 func (s *Store) Commit(ctx context.Context, token Token, c Commit) (gone []int64, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		gone, err = commit(ctx, tx, token, c)
-		if unwritable(ctx, tx, err) {
-			return fmt.Errorf("%w: %w", ErrUnwritable, err)
+	left := c
+	for err = errGone; err == errGone; {
+		var cancelled []int64
+		err = s.inTx(ctx, func(tx pgx.Tx) error {
+			var err error
+			if cancelled, err = commit(ctx, tx, token, &left); unwritable(ctx, tx, err) {
+				return fmt.Errorf("%w: %w", ErrUnwritable, err)
+			}
+			if err == nil {
+				err = failpoint.Each(failpoint.Settling, c.Settles, typeOfSettle)
+			}
+			return err
+		})
+		if err == errGone {
+			gone = append(gone, cancelled...)
+			left = left.without(gone)
 		}
-		if err == nil {
-			err = failpoint.Each(failpoint.Settling, c.Settles, typeOfSettle)
-		}
-		return err
-	})
+	}
+	if err == errNotCounted {
+		err = s.inTx(ctx, func(tx pgx.Tx) error {
+			var err error
+			if err = written(ctx, tx, token, c.Number); err == nil {
+				gone, err = readBack(ctx, tx, token, c)
+			}
+			return err
+		})
+	}
 	if err == nil {
 		err = failpoint.Each(failpoint.Recorded, c.Settles, typeOfSettle)
 	}
@@ -95,100 +112,132 @@ func (s *Store) Commit(ctx context.Context, token Token, c Commit) (gone []int64
 
 func typeOfSettle(s *Settle) string { return string(s.Type) }
 
-func commit(ctx context.Context, tx pgx.Tx, token Token, c Commit) (gone []int64, err error) {
-	before, err := countCommit(ctx, tx, token, c.Number)
-	if err != nil {
-		return nil, err
+// What a transaction is rolled back for, to go on in another way.
+var (
+	errGone       = errors.New("a person has cancelled some of the deliveries")
+	errNotCounted = errors.New("this isn't the token's next commit")
+)
+
+// without is the commit without what it says about some deliveries.
+func (c Commit) without(ids []int64) Commit {
+	c.Settles = slices.DeleteFunc(slices.Clone(c.Settles), func(x *Settle) bool { return slices.Contains(ids, x.ID) })
+	c.Intents = slices.DeleteFunc(slices.Clone(c.Intents), func(x *Intent) bool { return slices.Contains(ids, x.ID) })
+	return c
+}
+
+// commit sends all that is to be written in one trip, and looks at the answers
+// then: a transaction that turns out to be wrong is rolled back. With errGone,
+// gone are deliveries to leave out.
+func commit(ctx context.Context, tx pgx.Tx, token Token, c *Commit) (gone []int64, err error) {
+	var batch pgx.Batch
+	var counted bool
+	var settled, intended []int64
+	queueCount(&batch, token, c.Number, &counted)
+	queueSettles(&batch, token, c.Settles, &settled)
+	queueIntents(&batch, token, c.Intents, &intended)
+	queueAttempts(&batch, attemptsOf(token, c.Settles))
+	queueLanes(&batch, token, c.Lanes)
+	err = tx.SendBatch(ctx, &batch).Close()
+	switch {
+	case !counted && (err == nil || refused(err) || errors.Is(err, ErrLeaseLost)):
+		return nil, errNotCounted
+	case err != nil:
+		return nil, fmt.Errorf("writing what became of deliveries: %w", err)
 	}
-	if before {
-		return readBack(ctx, tx, token, c)
-	}
-	missing, err := settle(ctx, tx, token, c.Settles)
-	if err != nil {
-		return nil, fmt.Errorf("settling deliveries: %w", err)
-	}
-	notIntended, err := intend(ctx, tx, token, c.Intents)
-	if err != nil {
-		return nil, fmt.Errorf("committing intents: %w", err)
-	}
-	missing = append(missing, notIntended...)
-	if len(missing) > 0 {
-		if gone, err = cancelledByPerson(ctx, tx, missing); err != nil {
+	settles, intents := c.ids()
+	notSettled, notIntended := missingFrom(settles, settled), missingFrom(intents, intended)
+	if len(notIntended) > 0 {
+		if notIntended, err = markStale(ctx, tx, token, c.Intents, notIntended); err != nil {
 			return nil, err
 		}
 	}
-	if err := insertAttempts(ctx, tx, token, c.Settles, gone); err != nil {
-		return nil, fmt.Errorf("recording attempts: %w", err)
+	missing := append(notSettled, notIntended...)
+	if len(missing) == 0 {
+		return nil, nil
 	}
-	if err := updateLanes(ctx, tx, token, c.Lanes); err != nil {
-		return nil, fmt.Errorf("updating lanes: %w", err)
+	if err = cancelledByPerson(ctx, tx, missing); err == nil {
+		err = errGone
 	}
-	return gone, nil
+	return missing, err
+}
+
+// ids are the deliveries that the commit is about.
+func (c *Commit) ids() (settles, intents []int64) {
+	for _, x := range c.Settles {
+		settles = append(settles, x.ID)
+	}
+	for _, x := range c.Intents {
+		intents = append(intents, x.ID)
+	}
+	return settles, intents
 }
 
 // unwritable reports whether an error is about the values: the server refuses
 // them, or they never got there although the connection is as good as before.
 func unwritable(ctx context.Context, tx pgx.Tx, err error) bool {
-	var pg *pgconn.PgError
 	switch {
-	case err == nil, errors.Is(err, ErrLeaseLost), errors.Is(err, ErrServerChanged):
+	case err == nil, err == errGone, err == errNotCounted, errors.Is(err, ErrLeaseLost):
 		return false
-	case errors.As(err, &pg):
-		return strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23")
+	case refused(err):
+		return true
 	}
-	return ctx.Err() == nil && !tx.Conn().IsClosed()
+	var pg *pgconn.PgError
+	return !errors.As(err, &pg) && ctx.Err() == nil && !tx.Conn().IsClosed()
 }
 
-// countCommit reports whether this commit was written before. It takes the
-// worker's row, so that a recovery of this worker is either done, and nothing is
-// written, or comes after.
-func countCommit(ctx context.Context, tx pgx.Tx, token Token, number int64) (before bool, err error) {
+// refused reports whether the server refuses a value.
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23"))
+}
+
+// queueCount counts the commit. It takes the worker's row, so that a recovery of
+// this worker is either done, and nothing is counted, or comes after.
+func queueCount(b *pgx.Batch, token Token, number int64, counted *bool) {
 	const sql = `
 		UPDATE outbox.workers SET commits = $2
 		WHERE token = $1 AND ended_at IS NULL AND commits = $2 - 1 AND server_started = pg_postmaster_start_time()`
-	tag, err := tx.Exec(ctx, sql, token, number)
-	if err != nil || tag.RowsAffected() == 1 {
-		return false, err
-	}
+	b.Queue(sql, token, number).Exec(func(tag pgconn.CommandTag) error {
+		*counted = tag.RowsAffected() == 1
+		return nil
+	})
+}
+
+// written looks why a commit wasn't counted. It returns nil where that is since
+// it was written before.
+func written(ctx context.Context, tx pgx.Tx, token Token, number int64) error {
 	const look = `SELECT commits, ended_at IS NOT NULL, server_started = pg_postmaster_start_time()
 		FROM outbox.workers WHERE token = $1`
 	var commits int64
 	var ended, same bool
-	err = tx.QueryRow(ctx, look, token).Scan(&commits, &ended, &same)
+	err := tx.QueryRow(ctx, look, token).Scan(&commits, &ended, &same)
 	switch {
 	case err == pgx.ErrNoRows:
-		return false, ErrWentBack
+		return ErrWentBack
 	case err != nil:
-		return false, err
+		return err
 	case ended:
-		return false, ErrLeaseLost
+		return ErrLeaseLost
 	case commits < number-1:
-		return false, ErrWentBack
+		return ErrWentBack
 	case !same:
-		return false, ErrServerChanged
+		return ErrServerChanged
 	case commits != number:
-		return false, ErrLeaseLost
+		return ErrLeaseLost
 	}
-	return true, nil
+	return nil
 }
 
 // readBack answers for a commit that was written before as it was answered then.
 func readBack(ctx context.Context, tx pgx.Tx, token Token, c Commit) (gone []int64, err error) {
-	var ids []int64
-	for _, x := range c.Settles {
-		ids = append(ids, x.ID)
-	}
-	for _, x := range c.Intents {
-		ids = append(ids, x.ID)
-	}
-	rows, err := tx.Query(ctx, `SELECT id FROM outbox.deliveries WHERE id = ANY($1) AND owner = 0`, ids)
+	rows, err := tx.Query(ctx, `SELECT id FROM outbox.deliveries WHERE id = ANY($1) AND owner = 0`, slices.Concat(c.ids()))
 	if err != nil {
 		return nil, err
 	}
 	if gone, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil {
 		return nil, err
 	}
-	if err := markStale(ctx, tx, token, c.Intents); err != nil {
+	if _, err := markStale(ctx, tx, token, c.Intents, nil); err != nil {
 		return nil, err
 	}
 	const lane = `SELECT news FROM outbox.lanes WHERE lane = $1 AND owner = $2 AND epoch = $3`
@@ -201,9 +250,11 @@ func readBack(ctx context.Context, tx pgx.Tx, token Token, c Commit) (gone []int
 	return gone, nil
 }
 
-func settle(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle) (missing []int64, err error) {
+// queueSettles writes deliveries, and adds to written those that it found as the
+// worker left them.
+func queueSettles(b *pgx.Batch, token Token, settles []*Settle, written *[]int64) {
 	if len(settles) == 0 {
-		return nil, nil
+		return
 	}
 	const sql = `
 		UPDATE outbox.deliveries d SET
@@ -249,52 +300,54 @@ func settle(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle) (mis
 			keys[i] = &x.VendorKey
 		}
 	}
-	rows, err := tx.Query(ctx, sql, token, ids, wasCalls, states, reasons, attempts, calls, flags[0], flags[1],
-		flags[2], flags[3], times[0], times[1], times[2], keys, refs, applied, flags[4], times[3])
-	return missingFrom(ids, rows, err)
+	b.Queue(sql, token, ids, wasCalls, states, reasons, attempts, calls, flags[0], flags[1],
+		flags[2], flags[3], times[0], times[1], times[2], keys, refs, applied, flags[4], times[3]).
+		Query(func(rows pgx.Rows) error { return appendIDs(rows, written) })
 }
 
-// missingFrom returns the ids that the rows leave out.
-func missingFrom(ids []int64, rows pgx.Rows, err error) ([]int64, error) {
-	if err != nil {
-		return nil, err
+func appendIDs(rows pgx.Rows, to *[]int64) error {
+	var id int64
+	_, err := pgx.ForEachRow(rows, []any{&id}, func() error { *to = append(*to, id); return nil })
+	return err
+}
+
+// missingFrom returns the ids that aren't among those written.
+func missingFrom(ids, written []int64) []int64 {
+	if len(ids) == len(written) {
+		return nil
 	}
-	got, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil || len(got) == len(ids) {
-		return nil, err
-	}
-	slices.Sort(got)
-	var missing []int64
-	for _, id := range ids {
-		if _, found := slices.BinarySearch(got, id); !found {
-			missing = append(missing, id)
-		}
-	}
-	return missing, nil
+	slices.Sort(written)
+	return slices.DeleteFunc(slices.Clone(ids), func(id int64) bool {
+		_, found := slices.BinarySearch(written, id)
+		return found
+	})
 }
 
 // cancelledByPerson tells deliveries that a person cancelled, which is no harm,
-// from a lease that was taken over.
-func cancelledByPerson(ctx context.Context, tx pgx.Tx, missing []int64) ([]int64, error) {
+// from a lease that was taken over, which is ErrLeaseLost.
+func cancelledByPerson(ctx context.Context, tx pgx.Tx, missing []int64) error {
 	rows, err := tx.Query(ctx, `SELECT id FROM outbox.deliveries WHERE id = ANY($1) AND owner = 0`, missing)
-	left, err := missingFrom(missing, rows, err)
+	var cancelled []int64
+	if err == nil {
+		err = appendIDs(rows, &cancelled)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("looking at deliveries that changed: %w", err)
+		return fmt.Errorf("looking at deliveries that changed: %w", err)
 	}
-	if len(left) > 0 {
-		return nil, ErrLeaseLost
+	if len(missingFrom(missing, cancelled)) > 0 {
+		return ErrLeaseLost
 	}
-	return missing, nil
+	return nil
 }
 
-func insertAttempts(ctx context.Context, tx pgx.Tx, token Token, settles []*Settle, gone []int64) error {
+func attemptsOf(token Token, settles []*Settle) []attemptRow {
 	var rows []attemptRow
 	for _, x := range settles {
-		if x.Attempt != nil && !slices.Contains(gone, x.ID) {
+		if x.Attempt != nil {
 			rows = append(rows, attemptRow{x.ID, token, false, x.Attempt})
 		}
 	}
-	return writeAttempts(ctx, tx, rows)
+	return rows
 }
 
 type attemptRow struct {
@@ -304,9 +357,9 @@ type attemptRow struct {
 	*Attempt
 }
 
-func writeAttempts(ctx context.Context, tx pgx.Tx, list []attemptRow) error {
+func queueAttempts(b *pgx.Batch, list []attemptRow) {
 	if len(list) == 0 {
-		return nil
+		return
 	}
 	const sql = `
 		INSERT INTO outbox.attempts (delivery_id, number, worker, started_at, duration_us, http_status, late,
@@ -333,14 +386,15 @@ func writeAttempts(ctx context.Context, tx pgx.Tx, list []attemptRow) error {
 			requests[i] = &request
 		}
 	}
-	_, err := tx.Exec(ctx, sql, ids, numbers, workers, started, durations, statuses, lates,
+	b.Queue(sql, ids, numbers, workers, started, durations, statuses, lates,
 		text[0], text[1], text[2], text[3], text[4], text[5], text[6], requests)
-	return err
 }
 
-func updateLanes(ctx context.Context, tx pgx.Tx, token Token, updates []*LaneUpdate) error {
+// queueLanes writes lanes and what became of them. A lane that isn't the worker's
+// is ErrLeaseLost.
+func queueLanes(b *pgx.Batch, token Token, updates []*LaneUpdate) {
 	if len(updates) == 0 {
-		return nil
+		return
 	}
 	// Where something rests in a lane that is let go, the lane is due when the
 	// first of it is. The deliveries were written before, in this transaction.
@@ -375,24 +429,23 @@ func updateLanes(ctx context.Context, tx pgx.Tx, token Token, updates []*LaneUpd
 		refunds[i], deleted[i], members[i], release[i] = u.RefundsBy, u.Deleted, u.Member, u.Release
 		met[i], putDown[i] = u.Handed, u.PutDown
 	}
-	rows, err := tx.Query(ctx, sql, token, lanes, epochs, created, updated, refunds, deleted, members, release, met, putDown)
-	if err != nil {
-		return err
-	}
 	byLane := make(map[Lane]*LaneUpdate, n)
 	for _, u := range updates {
 		byLane[u.Lane] = u
 	}
-	var lane Lane
-	var free, news bool
-	tag, err := pgx.ForEachRow(rows, []any{&lane, &free, &news}, func() error {
-		byLane[lane].Released, byLane[lane].News = free, news
-		return nil
-	})
-	if err == nil && tag.RowsAffected() != int64(n) {
-		return ErrLeaseLost
-	}
-	return err
+	b.Queue(sql, token, lanes, epochs, created, updated, refunds, deleted, members, release, met, putDown).
+		Query(func(rows pgx.Rows) error {
+			var lane Lane
+			var free, news bool
+			tag, err := pgx.ForEachRow(rows, []any{&lane, &free, &news}, func() error {
+				byLane[lane].Released, byLane[lane].News = free, news
+				return nil
+			})
+			if err == nil && tag.RowsAffected() != int64(n) {
+				return ErrLeaseLost
+			}
+			return err
+		})
 }
 
 func orNull(t time.Time) *time.Time {
