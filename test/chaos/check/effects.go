@@ -149,8 +149,17 @@ func (c *checker) fenced() {
 		}
 	}
 	for _, call := range c.Calls {
-		if t := c.targetOf(call.Op, call.Key, call.UUID, call.Request); operationOf(call.Op) && call.Account != "" && len(c.ofTarget(t)) == 0 {
+		t := c.targetOf(call.Op, call.Key, call.UUID, call.Request)
+		if operationOf(call.Op) && call.Account != "" && len(c.ofTarget(t)) == 0 && !c.lostToConflict(call) {
 			c.find("call %d at %s is for %+v, of which there is no delivery", call.Seq, clock(call.Time), t)
 		}
 	}
+}
+
+// lostToConflict reports whether a call was made while the database lost what it
+// knew, for one of two events of which the other is now the first.
+func (c *checker) lostToConflict(call Call) bool {
+	return c.restored(call.Time) && slices.ContainsFunc(c.Conflicts, func(row Conflict) bool {
+		return row.Cause == "content" && call.UUID != "" && row.UUID == call.UUID
+	})
 }
