@@ -178,11 +178,18 @@ func unwritable(ctx context.Context, tx pgx.Tx, err error) bool {
 	switch {
 	case err == nil, err == errGone, err == errNotCounted, errors.Is(err, ErrLeaseLost):
 		return false
-	case refused(err):
+	case refused(err), unsendable(err):
 		return true
 	}
 	var pg *pgconn.PgError
 	return !errors.As(err, &pg) && ctx.Err() == nil && !tx.Conn().IsClosed()
+}
+
+// unsendable reports whether a value of a batch isn't one of its parameter's type.
+// The driver gives up the connection then.
+func unsendable(err error) bool {
+	var batch pgx.ErrPreprocessingBatch
+	return errors.As(err, &batch) && strings.HasPrefix(batch.Error(), "error preprocessing batch (build)")
 }
 
 // refused reports whether the server refuses a value.
