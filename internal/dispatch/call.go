@@ -38,8 +38,20 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	case fail != nil:
 		return h.settlePush(a, l, w, *fail, "member", w.Calls)
 	}
+	// What a person would have to clear up has its slot before its intent.
+	op, _ := a.ops(w.Type)
+	first := stake(op, step) == stakesPerson
+	if first {
+		h.enter(a)
+	}
 	if !intended && !h.intend(a, l, w) {
+		if first {
+			h.leave(a)
+		}
 		return Step{}
+	}
+	if !first {
+		h.enter(a)
 	}
 	h.mu.Lock()
 	w.Calls++
@@ -53,6 +65,7 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 		call.MaySend = func() error { return err }
 	}
 	result := a.Vendor.Push(failpoint.About(h.calls, string(w.Type)), call)
+	h.leave(a)
 	_ = failpoint.Hit(failpoint.Answered, string(w.Type))
 	return h.settlePush(a, l, w, result, "push", w.Calls)
 }
@@ -105,7 +118,9 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 			Message: "neither this event nor its order's create names a member",
 		}
 	}
+	h.enter(a)
 	id, r := a.members.FindMember(h.calls, named)
+	h.leave(a)
 	h.mu.Lock()
 	a.gate.spend(h.now(), r.Calls)
 	h.mu.Unlock()
@@ -191,7 +206,9 @@ func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
 	case a.finder == nil:
 		f = vendors.Finding{Found: vendors.Unavailable}
 	default:
+		h.enter(l.via)
 		f = a.finder.Find(h.calls, call)
+		h.leave(l.via)
 	}
 	return h.settle(a, l, w, f.Result, string(Find), w.Calls, func(s Situation, d outbox.Delivery) outbox.Delivery {
 		s.Asked, s.MayBeDeleted = asked, l.mayHave(event.OrderDeleted)
@@ -226,9 +243,8 @@ func (h *hand) settle(a *account, l *lane, w *outbox.Work, r vendors.Result, act
 	if action == string(Find) {
 		via.gate.spend(h.now(), r.Calls-1)
 	}
-	if l.via = a; via != a {
-		h.pumpLocked(via)
-	}
+	l.via = a
+	h.pumpLocked(via) // the intents of others travel along with what became of this
 	h.mu.Unlock()
 
 	committed := make(chan struct{})
@@ -301,7 +317,7 @@ func (h *hand) postpone(a *account, l *lane, w *outbox.Work) Step {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.later(w, time.Second)
-	h.leave(a, l)
+	h.abandon(a, l)
 	return Step{}
 }
 
@@ -309,12 +325,29 @@ func (h *hand) postpone(a *account, l *lane, w *outbox.Work) Step {
 func (h *hand) giveBack(a *account, l *lane) Step {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.leave(a, l)
+	h.abandon(a, l)
 	return Step{}
 }
 
-// leave gives the slot of an action back. The lock is held.
-func (h *hand) leave(a *account, l *lane) {
+// enter waits for a slot of an account to make a call in.
+func (h *hand) enter(via *account) {
+	h.mu.Lock()
+	turn := via.gate.enter(h.draining)
+	h.mu.Unlock()
+	if turn != nil {
+		<-turn
+	}
+}
+
+// leave gives the slot back.
+func (h *hand) leave(via *account) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	via.gate.leave()
+}
+
+// abandon ends an action without a call. The lock is held.
+func (h *hand) abandon(a *account, l *lane) {
 	l.via.gate.withdraw()
 	l.busy = false
 	h.consider(a, l)

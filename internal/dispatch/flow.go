@@ -288,7 +288,8 @@ func (h *hand) blocks(a *account, w *outbox.Work) bool {
 // the one that has just ended. The lock is held.
 func (h *hand) goesOn(a *account, l *lane, w *outbox.Work) bool {
 	op, ok := a.ops(w.Type)
-	if !ok || h.draining || op.NeedsMember && knownMember(l, w) == "" || len(a.ready) > 0 {
+	if !ok || h.draining || op.NeedsMember && knownMember(l, w) == "" || len(a.ready) > 0 ||
+		stake(op, Step{Act: w, Action: Push}) == stakesPerson {
 		return false
 	}
 	return a.gate.admit(h.now()).ok

@@ -42,9 +42,11 @@ type gate struct {
 	limits  Limits
 	limiter *rate.Limiter
 
-	share int // calls in flight that are this worker's
-	used  int
-	ramp  int // after a pause, calls in flight grow from one; 0 is all of the share
+	share   int // calls in flight that are this worker's
+	used    int // actions that were admitted: their calls, and what comes before and after
+	calling int // calls in flight
+	line    []chan struct{}
+	ramp    int // after a pause, calls in flight grow from one; 0 is all of the share
 
 	calls  []outcome   // the last ones to have begun, of those that have ended
 	shared outbox.Gate // as last read or written
@@ -88,14 +90,61 @@ type verdict struct {
 	probe bool          // the right to make the one call that probes has to be asked for
 }
 
+// slots is how many calls may be in flight.
+func (g *gate) slots() int {
+	if g.ramp > 0 {
+		return min(g.share, g.ramp)
+	}
+	return g.share
+}
+
+// maxAhead bounds how many intents are committed before there is a slot for their
+// calls. A worker that dies leaves them unclear.
+const maxAhead = 128
+
+// ahead is how many actions are admitted beyond the calls that may be in flight, so
+// that a slot doesn't stand empty while an intent is being committed.
+func (g *gate) ahead() int {
+	if g.ramp > 0 || g.open() {
+		return 0
+	}
+	if g.limits.Rate > 0 {
+		return min(4*g.share, maxAhead, g.limiter.Burst())
+	}
+	return min(4*g.share, maxAhead)
+}
+
+// enter asks for a slot to make a call in. The turn is nil where it has it at once,
+// as it has where no call is made any more, and else closed when it does.
+func (g *gate) enter(ending bool) (turn chan struct{}) {
+	if ending || g.calling < g.slots() {
+		g.calling++
+		return nil
+	}
+	turn = make(chan struct{})
+	g.line = append(g.line, turn)
+	return turn
+}
+
+// leave gives a slot back.
+func (g *gate) leave() {
+	g.calling--
+	g.next(g.slots())
+}
+
+// next lets those go whose turn has come, with so many slots.
+func (g *gate) next(slots int) {
+	for len(g.line) > 0 && g.calling < slots {
+		g.calling++
+		close(g.line[0])
+		g.line = g.line[1:]
+	}
+}
+
 // admit decides about one more call, and counts it where it may go.
 func (g *gate) admit(now time.Time) verdict {
-	limit := g.share
-	if g.ramp > 0 {
-		limit = min(limit, g.ramp)
-	}
 	switch {
-	case !g.shared.PausedAt.IsZero(), g.used >= limit:
+	case !g.shared.PausedAt.IsZero(), g.used >= g.slots()+g.ahead():
 		return verdict{}
 	case now.Before(g.shared.ThrottledUntil):
 		return verdict{wait: g.shared.ThrottledUntil.Sub(now)}

@@ -45,7 +45,7 @@ func TestWorkersShareTheLimits(t *testing.T) {
 			g := newGate(limits)
 			g.divide(outbox.Peers{Count: count, Rank: rank})
 			admitted := 0
-			for g.admit(received).ok {
+			for g.admit(received).ok && g.enter(false) == nil {
 				admitted++
 			}
 			require.Equal(t, g.share, admitted)
@@ -55,6 +55,39 @@ func TestWorkersShareTheLimits(t *testing.T) {
 		require.Equal(t, limits.MaxInFlight, sum, "all of the limit, and no more")
 		require.LessOrEqual(t, most-least, 1)
 	})
+}
+
+func TestIntentsGoAheadOfTheSlotsAndCallsDoNot(t *testing.T) {
+	g := alone(Limits{MaxInFlight: 2})
+	var waiting []chan struct{}
+	for g.admit(received).ok {
+		if turn := g.enter(false); turn != nil {
+			waiting = append(waiting, turn)
+		}
+	}
+	require.Equal(t, 2, g.calling)
+	require.Len(t, waiting, 8, "four for each slot")
+	g.leave()
+	require.True(t, closed(waiting[0]), "whoever came first")
+	require.False(t, closed(waiting[1]))
+	require.Equal(t, 2, g.calling)
+	g.next(100)
+	require.True(t, closed(waiting[7]), "all go where nothing is called any more")
+
+	limited := alone(Limits{MaxInFlight: 2, Rate: 20})
+	require.Equal(t, 1, limited.ahead(), "not more than the rate lets go at once")
+	limited.ramp = 1
+	require.Zero(t, limited.ahead(), "one at a time after a pause")
+	require.Equal(t, maxAhead, alone(Limits{MaxInFlight: 1000}).ahead())
+}
+
+func closed(turn chan struct{}) bool {
+	select {
+	case <-turn:
+		return true
+	default:
+		return false
+	}
 }
 
 func TestWhatOpensTheCircuit(t *testing.T) {
@@ -159,11 +192,11 @@ func TestAfterAPauseCallsGrowFromOne(t *testing.T) {
 		var allowed []int
 		for range 4 {
 			n := 0
-			for g.admit(received).ok {
+			for g.admit(received).ok && g.enter(false) == nil {
 				n++
 			}
 			allowed = append(allowed, n)
-			g.used = 0
+			g.used, g.calling, g.line = 0, 0, nil
 			g.heard(answer)
 		}
 		require.Equal(t, []int{1, 2, 3, 3}, allowed, name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -125,6 +126,9 @@ func (h *hand) drain() {
 	defer h.cut()
 	h.mu.Lock()
 	h.draining = true
+	for _, a := range h.accounts {
+		a.gate.next(math.MaxInt) // to be withheld
+	}
 	h.mu.Unlock()
 	_ = failpoint.Hit(failpoint.Draining, "")
 	h.commit.drain()

@@ -227,11 +227,11 @@ func TestAReadWaitsForTheAccountThatItGoesThrough(t *testing.T) {
 	}
 	h, a := handOf(t, reading)
 	deals := withReads(h)
-	deals.gate.used = 1
+	deals.gate.used = deals.gate.slots() + deals.gate.ahead()
 	l := holding(h, outbox.OrderLane, row(t, 1, unread))
 	l.busy = false
 	h.consider(a, l)
-	require.Equal(t, []*lane{l}, deals.ready, "for the one slot")
+	require.Equal(t, []*lane{l}, deals.ready, "for a place")
 	require.Zero(t, a.gate.used, "and holds none of its own account")
 	full := make([]*lane, readsInHand)
 	deals.ready, l.queued = full, false
@@ -243,7 +243,7 @@ func TestAReadWaitsForTheAccountThatItGoesThrough(t *testing.T) {
 func TestALaneThatNeedsAnotherGateByNowGoesThere(t *testing.T) {
 	h, a := handOf(t, reading)
 	deals := withReads(h)
-	a.gate.used = a.gate.share // so that nothing goes
+	a.gate.used = a.gate.slots() + a.gate.ahead() // so that nothing goes
 	l := holding(h, outbox.OrderLane, row(t, 1, "cancel pending"))
 	l.busy, l.queued, deals.ready = false, true, []*lane{l}
 	h.pump(deals)

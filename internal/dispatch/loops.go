@@ -73,6 +73,7 @@ func (h *hand) renew(unbounded context.Context) error {
 		}
 		a.gate.read(gates[a.Name], changes[a])
 		h.metrics.gate(a.Name, a.gate)
+		a.gate.next(a.gate.slots())
 		h.pumpLocked(a)
 	}
 	return nil

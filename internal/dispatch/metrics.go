@@ -62,7 +62,7 @@ func (m *Metrics) settled(account string, s outbox.State) {
 func (m *Metrics) inHand(account string, n int) { m.hand.WithLabelValues(account).Set(float64(n)) }
 
 func (m *Metrics) gate(account string, g *gate) {
-	m.inflight.WithLabelValues(account).Set(float64(g.used))
+	m.inflight.WithLabelValues(account).Set(float64(g.calling))
 	for cause, on := range map[string]bool{
 		"paused":      !g.shared.PausedAt.IsZero(),
 		CauseDenied:   g.open() && g.shared.Cause == CauseDenied,
