@@ -49,7 +49,7 @@ func TestAWorkerThatIsStoppedEndsInTimeWhateverTheVendorDoes(t *testing.T) {
 	eventually(t, func() bool { return s.sandbox.Summary().InFlight == 32 }, "as many calls hang as may be in flight")
 	require.Less(t, first.ends(t), 2500*time.Millisecond)
 	require.Contains(t, first.log.String(), "drained: nothing is in flight")
-	require.Equal(t, map[string]int{"pending:no_answer": 32, "pending": 28}, s.states(t))
+	require.Equal(t, map[string]int{"pending:no_answer": 32, "pending:not_reached": 28}, s.states(t))
 	require.Zero(t, s.count(t, `SELECT count(*) FROM outbox.deliveries WHERE owner IS NOT NULL`))
 	require.Equal(t, 32, s.count(t, `SELECT count(*) FROM outbox.attempts WHERE class = 'ambiguous'`), "nothing unrecorded")
 	require.Zero(t, s.count(t, `SELECT count(*) FROM outbox.workers WHERE ended_at IS NULL`))

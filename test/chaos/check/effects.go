@@ -135,7 +135,7 @@ func (c *checker) fenced() {
 		seen := map[int]bool{}
 		for _, a := range c.attempts[d.ID] {
 			// A late answer may be of an intent that the database has lost.
-			if a.Number > d.Calls && !(a.Late && c.restoredCalls(d)) {
+			if a.Number > d.Calls && !(a.Late && (c.restored(a.StartedAt) || c.restoredCalls(d))) {
 				c.find("attempt %d was recorded, and %d were intended: %s", a.Number, d.Calls, c.show(d))
 			}
 			if !a.Late && seen[a.Number] {

@@ -1,6 +1,10 @@
 package check
 
-import "github.com/shopspring/decimal"
+import (
+	"slices"
+
+	"github.com/shopspring/decimal"
+)
 
 // sums proves that what finance reads agrees with the vendor to the cent.
 func (c *checker) sums() {
@@ -49,7 +53,7 @@ func (c *checker) money() {
 	unclear := map[string]bool{}          // orders whose amount isn't settled
 	for i := range c.Deliveries {
 		d := &c.Deliveries[i]
-		if d.State == "delivered" || c.events[d.EventID] == nil {
+		if d.State == "delivered" || c.events[d.EventID] == nil || c.takenBack(d) {
 			continue
 		}
 		t := c.target(d)
@@ -81,6 +85,15 @@ func (c *checker) money() {
 			c.find("order %s: %s paid here, %s at the vendor", theirs.OrderNo, our.AmountPaid, theirs.AmountPaid)
 		}
 	}
+}
+
+// takenBack reports whether a refund is known to be taken back. Finance counts
+// neither then, whether or not anybody knows that there was one.
+func (c *checker) takenBack(refund *Delivery) bool {
+	return refund.Type == "order.refunded" && slices.ContainsFunc(c.lanes[refund.Lane], func(d *Delivery) bool {
+		return d.Type == "order.refund_deleted" && d.State == "delivered" &&
+			c.events[d.EventID] != nil && c.events[d.EventID].UUID == c.events[refund.EventID].UUID
+	})
 }
 
 // refunded is what the vendor has taken of an order's refunds. One that lets a
