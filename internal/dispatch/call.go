@@ -32,11 +32,15 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 		return h.find(a, l, w)
 	}
 	call, fail := h.prepare(a, l, w)
+	before := "member"
+	if fail == nil && !intended {
+		before, fail = "token", h.ready(a)
+	}
 	switch {
 	case fail != nil && fail.Class == "":
 		return h.postpone(a, l, w)
 	case fail != nil:
-		return h.settlePush(a, l, w, *fail, "member", w.Calls)
+		return h.settlePush(a, l, w, *fail, before, w.Calls)
 	}
 	// What a person would have to clear up has its slot before its intent.
 	op, _ := a.ops(w.Type)
@@ -136,6 +140,18 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 	}
 	call.Member = id
 	return call, nil
+}
+
+// ready has the vendor do beforehand what isn't the write itself. fail is what the
+// push ends in where it can't.
+func (h *hand) ready(a *account) (fail *vendors.Result) {
+	if a.preparer == nil {
+		return nil
+	}
+	if r := a.preparer.Ready(h.calls); r.Class != vendors.Applied {
+		return &r
+	}
+	return nil
 }
 
 // intend commits the intent and reports whether the call may be made. It may not

@@ -48,13 +48,14 @@ type hand struct {
 // account is an account's part of the hand.
 type account struct {
 	Account
-	ops     Operations
-	finder  vendors.Finder
-	members vendors.MemberFinder
-	gate    *gate
-	ready   []*lane // of whatever account, that wait for this gate
-	live    int     // deliveries in hand
-	timer   *time.Timer
+	ops      Operations
+	preparer vendors.Preparer
+	finder   vendors.Finder
+	members  vendors.MemberFinder
+	gate     *gate
+	ready    []*lane // of whatever account, that wait for this gate
+	live     int     // deliveries in hand
+	timer    *time.Timer
 }
 
 // lane is a lane in the hand.
@@ -81,6 +82,7 @@ func newHand(w *Worker, token outbox.Token, low int64, leaseUntil time.Time) *ha
 	h.commit = newCommitter(w, token, h.log)
 	for _, a := range w.accounts {
 		acc := &account{Account: a, ops: a.operations(), gate: newGate(a.Limits)}
+		acc.preparer, _ = a.Vendor.(vendors.Preparer)
 		acc.finder, _ = a.Vendor.(vendors.Finder)
 		acc.members, _ = a.Vendor.(vendors.MemberFinder)
 		acc.timer = time.AfterFunc(time.Hour, func() { h.pump(acc) })

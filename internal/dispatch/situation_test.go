@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -63,9 +64,20 @@ func (v variant) account(t require.TestingT) *dmhub.Account {
 		require.NoError(t, err)
 		c.OrderReads = deals
 	}
-	a, err := dmhub.New(c, nil)
+	a, err := dmhub.New(c, handy{})
 	require.NoError(t, err)
 	return a
+}
+
+// handy always has a token.
+type handy struct{}
+
+func (handy) Token(context.Context, vendors.FetchToken) (vendors.Token, error) {
+	return vendors.Token{Value: "t", Generation: 1}, nil
+}
+
+func (handy) Refresh(context.Context, int64, vendors.FetchToken) (vendors.Token, error) {
+	return vendors.Token{Value: "t", Generation: 2}, nil
 }
 
 func (v variant) operation(t require.TestingT) vendors.Operation {

@@ -20,7 +20,7 @@ type Attempt struct {
 	Number    int
 	StartedAt time.Time
 	Duration  time.Duration
-	Action    string // push, find or member: what the call was for
+	Action    string // push, find, member or token: what the call was for
 	Class     string
 	Status    int
 	Method    string

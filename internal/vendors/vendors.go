@@ -46,6 +46,16 @@ type Vendor interface {
 	Push(ctx context.Context, call Call) Result
 }
 
+// Preparer does beforehand what a push needs that isn't the write itself, so that
+// a worker that dies over it leaves no call that may have been made. Asserted
+// once, at start.
+type Preparer interface {
+	// Ready makes sure that there is a token with time left. Applied means that
+	// there is, and costs nothing where there was; every other class is why not.
+	// Push fetches one all the same where the gateway refuses it.
+	Ready(ctx context.Context) Result
+}
+
 // Finder reads back whether a write took effect. Asserted once, at start.
 type Finder interface {
 	Find(ctx context.Context, call Call) Finding

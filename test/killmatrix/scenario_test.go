@@ -10,6 +10,7 @@ import (
 
 	"syncworker/internal/devstack/devtest"
 	"syncworker/internal/event"
+	fp "syncworker/internal/failpoint"
 	"syncworker/internal/sandbox"
 )
 
@@ -30,9 +31,9 @@ func TestAWorkerThatHasFetchedATokenAndNotStoredIt(t *testing.T) {
 		want   outcome
 	}{
 		// The first token of all.
-		{kill, event.PointIncremented, outcome{"delivered", 1, "push find"}},
-		{stop, event.PointIncremented, outcome{"delivered", 1, "push! push find"}},
-		{fail, event.PointIncremented, outcome{"delivered", 1, "push push"}},
+		{kill, event.PointIncremented, outcome{"delivered", 1, "push"}},
+		{stop, event.PointIncremented, outcome{"delivered", 1, "push token!"}},
+		{fail, event.PointIncremented, outcome{"delivered", 1, "token push"}},
 		// One that replaces what the gateway has refused in the middle of a call.
 		{kill, event.OrderRefunded, outcome{"held unclear", 0, ""}},
 		{stop, event.OrderRefunded, outcome{"held unclear", 0, "push!"}},
@@ -50,9 +51,36 @@ func TestAWorkerThatHasFetchedATokenAndNotStoredIt(t *testing.T) {
 			c.publish(op.before...)
 			c.becomes("delivered", op.before...)
 			c.publish(op.Type)
-			s := step{"token", tt.action, false}
+			s := step{fp.Token, tt.action, false}
 			got := c.finishes(s, op, first, c.goesOn(s, first), tt.want)
 			require.Equal(t, tt.want, got)
+		})
+	}
+}
+
+func TestARefundIsNotUnclearWhereItsWorkerDiedBeforeItHadAToken(t *testing.T) {
+	for _, tt := range []struct {
+		action string
+		want   outcome
+	}{
+		{kill, outcome{"delivered", 1, "push"}},
+		{fail, outcome{"delivered", 1, "token push"}},
+	} {
+		t.Run(tt.action, func(t *testing.T) {
+			t.Parallel()
+			op := operationOf(event.OrderRefunded)
+			c := newCell(t, time.Second)
+			w := c.start("")
+			c.publish(op.before...)
+			c.becomes("delivered", op.before...)
+			w.drains(t)
+			_, err := c.db.Exec(t.Context(), `UPDATE outbox.tokens SET expires_at = now() WHERE account = 'dmhub'`)
+			require.NoError(t, err)
+
+			first := c.start("token/dmhub=" + tt.action)
+			c.publish(op.Type)
+			s := step{fp.Token, tt.action, false}
+			require.Equal(t, tt.want, c.finishes(s, op, first, c.goesOn(s, first), tt.want))
 		})
 	}
 }

@@ -19,8 +19,8 @@ const (
 )
 
 // Account is one DM Hub login for loyalty (kind dmhub-loyalty). It implements
-// vendors.Vendor, Finder, MemberFinder and Checker. A push or a read takes at
-// most twice Config.Timeout, fetching a token included.
+// vendors.Vendor, Preparer, Finder, MemberFinder and Checker. A push or a read takes
+// at most twice Config.Timeout, fetching a token included.
 type Account struct {
 	client      *client
 	semantics   Semantics
@@ -51,6 +51,13 @@ func New(c Config, tokens vendors.TokenSource) (*Account, error) {
 
 // Close drops the idle connections.
 func (a *Account) Close() { a.client.transport.Close() }
+
+// Ready implements vendors.Preparer.
+func (a *Account) Ready(ctx context.Context) vendors.Result {
+	ctx, cancel := a.client.bounded(ctx)
+	defer cancel()
+	return a.client.ready(ctx)
+}
 
 // Push implements vendors.Vendor.
 func (a *Account) Push(ctx context.Context, call vendors.Call) vendors.Result {

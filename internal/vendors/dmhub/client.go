@@ -47,6 +47,14 @@ func (c *client) call(ctx context.Context, req vendors.Request) (vendors.Result,
 	return c.noToken(req, err), reply{}
 }
 
+// ready makes sure that the next call has a token.
+func (c *client) ready(ctx context.Context) vendors.Result {
+	if _, err := c.tokens.Token(ctx, c.fetch); err != nil {
+		return c.noToken(c.tokenRequest(), err)
+	}
+	return vendors.Result{Class: vendors.Applied, StartedAt: time.Now()}
+}
+
 // understand turns an exchange into a Result. Where the reply is an object of a
 // call that went well, its class is left to the caller, who knows what was asked.
 func understand(req vendors.Request, x vendors.Exchange) (vendors.Result, reply) {
@@ -73,16 +81,20 @@ func (c *client) noToken(req vendors.Request, err error) vendors.Result {
 	return r
 }
 
-// fetch is GET /security/accesstoken, which docs/vendors.md describes: bad
-// credentials come with 200 and an error_code that is a string, success with the
-// number 0.
-func (c *client) fetch(ctx context.Context) (string, time.Duration, error) {
-	req := vendors.Request{
+// tokenRequest is GET /security/accesstoken, which docs/vendors.md describes.
+func (c *client) tokenRequest() vendors.Request {
+	return vendors.Request{
 		Method: http.MethodGet,
 		Path:   "/security/accesstoken",
 		Query:  url.Values{"grant_type": {"client_credentials"}},
 		Secret: url.Values{"appid": {c.appID}, "secret": {string(c.secret)}},
 	}
+}
+
+// fetch asks for a token: bad credentials come with 200 and an error_code that is
+// a string, success with the number 0.
+func (c *client) fetch(ctx context.Context) (string, time.Duration, error) {
+	req := c.tokenRequest()
 	x := c.transport.Do(ctx, req)
 	r := x.Result(req)
 	r.Reply = nil // a token may stand in it

@@ -195,6 +195,30 @@ func (s Suite) tokens(t *testing.T, sample Sample) {
 			require.Len(t, srv.issued, 2, name)
 		}
 	})
+	t.Run("fetched beforehand, once", func(t *testing.T) {
+		srv := s.serve(t, patient)
+		for range 2 {
+			r := srv.ready(t)
+			require.Equal(t, vendors.Applied, r.Class, r.Message)
+			require.Len(t, srv.issued, 1)
+		}
+		r, calls := srv.push(t, sample.Call, reply(http.StatusOK, sample.Good))
+		require.Equal(t, vendors.Applied, r.Class, r.Message)
+		require.Equal(t, 1, calls)
+		require.Len(t, srv.issued, 1)
+	})
+	t.Run("not to be had beforehand", func(t *testing.T) {
+		for want, answer := range map[vendors.Class]http.HandlerFunc{
+			vendors.Denied: reply(http.StatusOK, s.BadCredentials), vendors.Throttled: gossip(429), vendors.NotSent: gossip(503),
+		} {
+			srv := s.serve(t, patient)
+			srv.token = answer
+			r := srv.ready(t)
+			require.Equal(t, want, r.Class)
+			require.NotEmpty(t, r.Method, "the vendor was asked: the circuit counts it")
+			require.False(t, r.Withheld)
+		}
+	})
 	t.Run("bad credentials", func(t *testing.T) {
 		srv := s.serve(t, patient)
 		srv.token = reply(http.StatusOK, s.BadCredentials)

@@ -85,6 +85,16 @@ func (srv *server) push(t *testing.T, call vendors.Call, answer http.HandlerFunc
 	return r, srv.calls
 }
 
+// ready has the vendor prepare for a push.
+func (srv *server) ready(t *testing.T) vendors.Result {
+	t.Helper()
+	r := srv.vendor.(vendors.Preparer).Ready(context.Background())
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.requireClean(t, r)
+	return r
+}
+
 // requireClean looks for secrets in all of a result, and for personal data in
 // what is logged of it.
 func (srv *server) requireClean(t *testing.T, r vendors.Result) {
