@@ -12,32 +12,61 @@ type Set struct {
 	Value json.RawMessage
 }
 
+// Object is a JSON object that is read once, to look into and to splice.
+type Object struct {
+	text json.RawMessage
+	doc  *document
+}
+
+// ReadObject reads an object. An error means that it isn't one, which data of a
+// decoded event always is.
+func ReadObject(text json.RawMessage) (*Object, error) {
+	doc, bad := scan(text, "")
+	if bad != nil {
+		return nil, fmt.Errorf("reading an object: %w", bad)
+	}
+	if doc.nodes[0].kind != kindObject {
+		return nil, fmt.Errorf("reading an object: found %s", doc.nodes[0].kind)
+	}
+	return &Object{text, doc}, nil
+}
+
+// Get returns the text of a member's value, nil where there is none.
+func (o *Object) Get(name string) json.RawMessage {
+	at, found := o.doc.member(0, name)
+	if !found {
+		return nil
+	}
+	return o.text[o.doc.nodes[at].start:o.doc.nodes[at].end]
+}
+
 // Splice returns the object with members set and dropped, and every other byte
 // between its braces as it was: 1.10 stays 1.10, and what we don't know stays.
 // A member that is there keeps its place; a new one goes to the end, in the
 // order of set. A name in both set and drop is set.
 //
-// Where nothing changes, the very slice that was given is returned; otherwise
-// the object isn't touched. An error means that object or a value isn't JSON,
-// which data of a decoded event always is.
-func Splice(object json.RawMessage, set []Set, drop []string) (json.RawMessage, error) {
-	doc, bad := scan(object, "")
-	if bad != nil {
-		return nil, fmt.Errorf("reading the object to splice: %w", bad)
-	}
-	if doc.nodes[0].kind != kindObject {
-		return nil, fmt.Errorf("reading the object to splice: found %s", doc.nodes[0].kind)
-	}
+// Where nothing changes, the very text that was read is returned; otherwise it
+// isn't touched. An error means that a value isn't JSON.
+func (o *Object) Splice(set []Set, drop []string) (json.RawMessage, error) {
 	for _, s := range set {
 		if _, bad := scan(s.Value, s.Key); bad != nil {
 			return nil, fmt.Errorf("reading the value to set: %w", bad)
 		}
 	}
-	out, changed := doc.splice(object, set, drop)
+	out, changed := o.doc.splice(o.text, set, drop)
 	if !changed {
-		return object, nil
+		return o.text, nil
 	}
 	return out, nil
+}
+
+// Splice reads an object and splices it.
+func Splice(text json.RawMessage, set []Set, drop []string) (json.RawMessage, error) {
+	object, err := ReadObject(text)
+	if err != nil {
+		return nil, err
+	}
+	return object.Splice(set, drop)
 }
 
 func (d *document) splice(src []byte, set []Set, drop []string) (out []byte, changed bool) {

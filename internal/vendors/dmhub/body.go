@@ -15,9 +15,9 @@ import (
 // body returns what is sent for an event: its data, in which what isn't ours to
 // change stays byte for byte.
 func (a *Account) body(call vendors.Call, member string) ([]byte, error) {
-	var data map[string]json.RawMessage
-	if err := json.Unmarshal(call.Event.Data, &data); err != nil {
-		return nil, fmt.Errorf("data: not a JSON object: %w", err)
+	data, err := event.ReadObject(call.Event.Data)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
 	}
 	var set []event.Set
 	var drop []string
@@ -26,7 +26,7 @@ func (a *Account) body(call vendors.Call, member string) ([]byte, error) {
 		set = a.pointMembers(call, data)
 		drop = []string{"identities", "membershipId"} // the member stands in the path
 	case t == event.OrderCreated:
-		if present(data["identities"]) {
+		if present(data.Get("identities")) {
 			member = "" // either names the member
 		}
 		set = append(set, membershipID(data, member)...)
@@ -38,13 +38,13 @@ func (a *Account) body(call vendors.Call, member string) ([]byte, error) {
 		set = append(set, inUTC(data, "dateOrder")...)
 		set = append(set, inUTC(data, "dateRefund")...)
 	}
-	return event.Splice(call.Event.Data, set, drop)
+	return data.Splice(set, drop)
 }
 
 // membershipID writes the member as the number that §11.1 wants: the contract
 // takes digits in a string as well.
-func membershipID(data map[string]json.RawMessage, member string) []event.Set {
-	switch raw := data["membershipId"]; {
+func membershipID(data *event.Object, member string) []event.Set {
+	switch raw := data.Get("membershipId"); {
 	case !present(raw) && member != "":
 		return []event.Set{{Key: "membershipId", Value: []byte(member)}}
 	case present(raw) && raw[0] == '"':
@@ -53,12 +53,12 @@ func membershipID(data map[string]json.RawMessage, member string) []event.Set {
 	return nil
 }
 
-func (a *Account) pointMembers(call vendors.Call, data map[string]json.RawMessage) []event.Set {
+func (a *Account) pointMembers(call vendors.Call, data *event.Object) []event.Set {
 	set := []event.Set{
 		{Key: "uuid", Value: quote(call.Key)},
 		{Key: "uuid_timeout", Value: []byte(strconv.FormatInt(int64(a.uuidTimeout/time.Second), 10))},
 	}
-	if present(data["date"]) {
+	if present(data.Get("date")) {
 		set = append(set, inUTC(data, "date")...)
 	} else {
 		set = append(set, event.Set{Key: "date", Value: quote(call.Event.Time.UTC().Format(time.RFC3339))})
@@ -70,8 +70,8 @@ func (a *Account) pointMembers(call vendors.Call, data map[string]json.RawMessag
 }
 
 // inUTC rewrites a time with an offset to DM Hub's form.
-func inUTC(data map[string]json.RawMessage, name string) []event.Set {
-	s := text(data[name])
+func inUTC(data *event.Object, name string) []event.Set {
+	s := text(data.Get(name))
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || strings.HasSuffix(s, "Z") {
 		return nil
