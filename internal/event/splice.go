@@ -40,6 +40,23 @@ func (o *Object) Get(name string) json.RawMessage {
 	return o.text[o.doc.nodes[at].start:o.doc.nodes[at].end]
 }
 
+// Fields returns the members of an object by name. It reads what json.Unmarshal
+// would, at a fraction of its cost, but knows less: text that isn't an object, or
+// has anything that the contract refuses, is left to that.
+func Fields(text json.RawMessage) (fields map[string]json.RawMessage, ok bool) {
+	o, err := ReadObject(text)
+	if err != nil || len(o.doc.flaws) > 0 {
+		return nil, false
+	}
+	members := o.doc.members(0)
+	fields = make(map[string]json.RawMessage, len(members))
+	for _, at := range members {
+		n := &o.doc.nodes[at]
+		fields[n.key] = text[n.start:n.end]
+	}
+	return fields, true
+}
+
 // Splice returns the object with members set and dropped, and every other byte
 // between its braces as it was: 1.10 stays 1.10, and what we don't know stays.
 // A member that is there keeps its place; a new one goes to the end, in the

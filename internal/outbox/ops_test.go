@@ -18,7 +18,7 @@ import (
 // shop is a database with one worker, which plays what a dispatcher would do.
 type shop struct {
 	*outbox.Store
-	t        *testing.T
+	t        testing.TB
 	conn     *pgx.Conn
 	token    outbox.Token
 	sequence uint64
@@ -29,7 +29,7 @@ const account = "dmhub"
 
 var opening = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 
-func newShop(t *testing.T) *shop {
+func newShop(t testing.TB) *shop {
 	t.Helper()
 	url := devtest.Database(t, migrate)
 	store, err := outbox.Open(t.Context(), url, 4, 0)

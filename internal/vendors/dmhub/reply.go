@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"syncworker/internal/event"
 	"syncworker/internal/vendors"
 )
 
@@ -37,8 +38,7 @@ func readReply(status int, body []byte) reply {
 		return reply{kind: null, ok: success, message: fmt.Sprintf("HTTP %d with an empty reply", status)}
 	}
 	// A map, since a struct would take "Code" for "code".
-	if json.Unmarshal(body, &rep.fields) != nil || rep.fields == nil {
-		rep.fields = nil
+	if rep.fields = fieldsOf(body); rep.fields == nil {
 		return rep
 	}
 	rep.message = fmt.Sprintf("HTTP %d with a reply of an unknown shape", status)
@@ -49,8 +49,8 @@ func readReply(status int, body []byte) reply {
 		return rep
 	}
 	if failure := rep.fields["error"]; present(failure) {
-		var e map[string]json.RawMessage
-		if json.Unmarshal(failure, &e) != nil {
+		e := fieldsOf(failure)
+		if e == nil {
 			rep.message = text(failure)
 			return rep
 		}
@@ -62,6 +62,15 @@ func readReply(status int, body []byte) reply {
 	}
 	rep.kind, rep.ok = object, success
 	return rep
+}
+
+// fieldsOf returns the members of an object, nil where the text isn't one.
+func fieldsOf(raw json.RawMessage) map[string]json.RawMessage {
+	fields, ok := event.Fields(raw)
+	if !ok && json.Unmarshal(raw, &fields) != nil {
+		return nil
+	}
+	return fields
 }
 
 // classify looks at the body before the status. What it can't tell, a positive
