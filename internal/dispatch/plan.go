@@ -283,10 +283,10 @@ func (p *plan) withoutCreate(w *outbox.Work, waits bool) (d outbox.Delivery, goe
 }
 
 // untilCreated returns an unclear delivery as it waits for its order's create: as
-// long as any other would.
+// long as any other would, and not for one that won't come.
 func (p *plan) untilCreated(w *outbox.Work) outbox.Delivery {
 	d := w.Delivery
-	if !p.now.Before(p.deadline(w)) {
+	if p.Created != "" || !p.now.Before(p.deadline(w)) {
 		return heldAs(&d, Unclear)
 	}
 	d.NextAttemptAt = p.deadline(w)

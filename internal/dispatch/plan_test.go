@@ -168,6 +168,22 @@ func TestWhatAnOrderDoesNext(t *testing.T) {
 			[]string{"refund:r1 held:unclear unclear", "update:u1 pending at=1m"},
 			"1 held:unclear, 2 waiting:predecessor_held",
 		},
+		{
+			"what a database has lost waits for its create", plain,
+			Lane{},
+			false,
+			[]string{"update:u1 unknown:lost_commit new"},
+			"1 unknown:lost_commit 24h0m0s",
+		},
+		{"but not for one that a person has cancelled", plain, Lane{LaneState: cancelled}, false, []string{"update:u1 unknown:lost_commit new"}, "1 held:unclear"},
+		{"nor for a dead one", plain, Lane{LaneState: dead}, false, []string{"update:u1 unknown:lost_commit new"}, "1 held:unclear"},
+		{
+			"nor is it sent before a create that comes only now", plain,
+			Lane{},
+			false,
+			[]string{"create pending due=1s", "update:u1 unknown:lost_commit"},
+			"1 pending 1s, 2 unknown:lost_commit 24h0m0s",
+		},
 		{"what they waited for is there", plain, Lane{LaneState: created}, false, []string{"update:u1 waiting:predecessor_held"}, "push 1"},
 		{
 			"an unclear refund is held", plain,
