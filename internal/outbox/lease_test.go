@@ -205,6 +205,52 @@ func TestLateEvidenceResolvesWhatIsHeldForTheWantOfIt(t *testing.T) {
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'delivered'`))
 }
 
+func TestLateEvidenceThatNothingWasSentLetsItBeSent(t *testing.T) {
+	for _, x := range []struct {
+		name     string
+		resolves bool
+		change   func(s *shop, late *outbox.Settle)
+	}{
+		{"nothing else has happened", true, func(*shop, *outbox.Settle) {}},
+		{"an earlier call is unclear", false, func(_ *shop, late *outbox.Settle) { late.Ambiguous = true }},
+		{"it's of a read", false, func(_ *shop, late *outbox.Settle) { late.Attempt.Action = "find" }},
+		{"somebody else has called", false, func(s *shop, _ *outbox.Settle) { s.exec(`UPDATE outbox.deliveries SET calls = calls + 1`) }},
+		{"a person has decided", false, func(s *shop, _ *outbox.Settle) { s.exec(`UPDATE outbox.deliveries SET reason = 'gave_up'`) }},
+		{"the database may have gone back since", false, func(s *shop, _ *outbox.Settle) {
+			s.exec(`UPDATE outbox.workers SET server_started = 'epoch' WHERE ended_at IS NOT NULL`)
+		}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			s := newShop(t)
+			zombie := s.worker(time.Nanosecond)
+			h := s.enqueues(zombie, s.batch([]string{account}, line{kind: event.OrderRefunded, order: "o1", uuid: "r1"})).Handed[0]
+			before := h.Delivery
+			require.NoError(t, s.intends(zombie, 1, &h.Work))
+			_, _, err := s.Recover(t.Context())
+			require.NoError(t, err)
+			s.exec(`UPDATE outbox.deliveries SET state = 'held', reason = 'unclear', next_attempt_at = NULL;
+				UPDATE outbox.lanes SET next_at = NULL`)
+
+			late := &outbox.Settle{Delivery: before, Attempt: &outbox.Attempt{
+				Number: 1, StartedAt: opening, Action: "push", Class: "not_sent",
+			}}
+			late.State, late.Reason, late.Calls, late.NextAttemptAt = outbox.Pending, "not_reached", 1, opening
+			x.change(s, late)
+			resolved, err := s.Late(t.Context(), zombie, late)
+			require.NoError(t, err)
+			require.Equal(t, x.resolves, resolved)
+			require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.attempts WHERE late`))
+			want := map[bool]int{true: 1}[x.resolves]
+			require.Equal(t, want, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'pending'
+				AND reason = 'not_reached' AND NOT ambiguous AND ever_ambiguous AND NOT key_used AND first_sent_at IS NULL`))
+			require.Equal(t, 1-want, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'held' AND ambiguous`))
+			claimed, err := s.Claim(t.Context(), s.token, account, 10)
+			require.NoError(t, err)
+			require.Len(t, claimed, want, "its lane is due")
+		})
+	}
+}
+
 func TestRecoveryFindsWhatWasClaimedFromLongAgo(t *testing.T) {
 	s := newShop(t)
 	s.comes(line{kind: event.OrderCreated, order: "old"})

@@ -68,9 +68,21 @@ func (m *model) late(t *rapid.T) {
 	d := m.before.deliveries[w.ID]
 	waits := d.owner == nil && (d.state == outbox.Unknown || d.state == outbox.Held) &&
 		d.reason == outbox.ReasonWorkerLost && d.calls == w.Calls
+	const started = `UPDATE outbox.workers SET server_started = $2 WHERE token = $1`
+	var server time.Time
+	require.NoError(t, m.shop.conn.QueryRow(m.ctx, `SELECT pg_postmaster_start_time()`).Scan(&server))
+	another := sometimes(t, "another server answers", 4)
+	if another {
+		m.exec(started, p.token, time.Unix(0, 0))
+	}
 	resolved, err := m.Late(m.ctx, p.token, x)
 	require.NoError(t, err)
-	require.Equal(t, waits && x.State == outbox.Delivered, resolved)
+	m.exec(started, p.token, server)
+	unsent := x.State == outbox.Pending && !x.Ambiguous && !another
+	require.Equal(t, waits && (x.State == outbox.Delivered || unsent), resolved)
+	if resolved && unsent {
+		m.fresh[w.ID] = true
+	}
 }
 
 // failOver lets another server answer: nothing is written before somebody has

@@ -36,7 +36,7 @@ func TestAWorkerThatHasFetchedATokenAndNotStoredIt(t *testing.T) {
 		{fail, event.PointIncremented, outcome{"delivered", 1, "token push"}},
 		// One that replaces what the gateway has refused in the middle of a call.
 		{kill, event.OrderRefunded, outcome{"held unclear", 0, ""}},
-		{stop, event.OrderRefunded, outcome{"held unclear", 0, "push!"}},
+		{stop, event.OrderRefunded, outcome{"delivered", 1, "push! push"}},
 		{fail, event.OrderRefunded, outcome{"delivered", 1, "push push"}},
 	} {
 		t.Run(fmt.Sprintf("%s/%s", tt.action, tt.typ), func(t *testing.T) {
