@@ -150,10 +150,17 @@ func (c *cell) calls(t event.Type) string {
 func (c *cell) pause() {
 	c.t.Helper()
 	c.does("vendors", "pause", "dmhub", "--reason", "test")
-	const renewed = `SELECT lease_until::text FROM outbox.workers WHERE ended_at IS NULL`
-	for range 3 {
-		last := c.text(renewed)
-		eventually(c.t, func() bool { return c.text(renewed) != last }, "the lease is renewed")
+	c.renews(3)
+}
+
+// renews waits until the one worker has renewed its lease so often.
+func (c *cell) renews(times int) {
+	c.t.Helper()
+	const lease = `SELECT lease_until::text FROM outbox.workers WHERE ended_at IS NULL`
+	eventually(c.t, func() bool { return c.text(lease) != "" }, "it has a token")
+	for range times {
+		last := c.text(lease)
+		eventually(c.t, func() bool { return c.text(lease) != last }, "the lease is renewed")
 	}
 }
 

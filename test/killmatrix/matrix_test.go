@@ -55,6 +55,7 @@ func quiet(s step) time.Duration {
 func (c *cell) meets(s step, op operation, applied bool, want outcome) outcome {
 	c.t.Helper()
 	first := c.start(fmt.Sprintf("%s=%s", spec(s, op), s.action))
+	c.renews(2) // the first time it may still be about to begin, and have nothing to lose
 	c.publish(op.before...)
 	c.becomes("delivered", op.before...)
 	c.vendorDoes(s, op, applied)
@@ -84,8 +85,7 @@ func (c *cell) finishes(s step, op operation, first *process, workers []*process
 	c.t.Helper()
 	c.becomes(meanwhile(s, op.Type, want), op.Type)
 	if s.action == stop {
-		require.NoError(c.t, first.cmd.Process.Signal(sigcont))
-		first.log.Says(c.t, "going on under a new token")
+		workers = c.comesBack(s, first, workers)
 	}
 	eventually(c.t, func() bool { return c.alive() == pids(workers) }, "they work, and who is gone has ended")
 	const due = `SELECT string_agg(l::text, '; ') FROM outbox.lanes l WHERE next_at IS NOT NULL OR owner IS NOT NULL`
@@ -96,6 +96,21 @@ func (c *cell) finishes(s step, op operation, first *process, workers []*process
 	}
 	c.sound(op)
 	return outcome{State: c.state(op.Type), Effects: c.effects(op), Calls: c.calls(op.Type)}
+}
+
+// comesBack lets a frozen worker go on once it has lost its lease, and returns the
+// workers that are there then.
+func (c *cell) comesBack(s step, first *process, workers []*process) []*process {
+	c.t.Helper()
+	eventually(c.t, func() bool { return c.alive() == pids(workers[:1]) }, "the frozen worker's token has ended")
+	require.NoError(c.t, first.cmd.Process.Signal(sigcont))
+	if s.Point == fp.Draining {
+		first.log.Says(c.t, "recorded a late answer")
+		require.NoError(c.t, first.cmd.Wait(), "it was told to stop")
+		return workers[:1]
+	}
+	first.log.Says(c.t, "going on under a new token")
+	return workers
 }
 
 // spec is the step as the environment names it.
