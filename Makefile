@@ -21,7 +21,7 @@ chaos: deps ## workers under every fault, and a proof that they were right; SEED
 switches: deps ## the same, shortly, for each vendor that the documents allow: ten minutes; ARGS="-settings probed"
 	$(GO) run ./test/chaos switches $(ARGS)
 
-bench: deps build ## what the worker does a second, beside a bare loop; FULL=1 for longer runs
+bench: deps build ## the worker beside the bare ideal, River, Watermill and a naive loop; FULL=1 for the published table
 	cd bench && $(GO) run . -worker ../bin/syncworker $(if $(FULL),-full)
 
 isolation: deps build ## what one bad order, member, account or event costs the others

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,8 +20,7 @@ const patience = 5 * time.Minute
 type started struct {
 	contender
 	*process
-	settled string // query: how many events are through
-	last    string // query: when the last one was
+	books
 }
 
 // measure lets one contender bring its events to the vendor.
@@ -31,11 +28,7 @@ func (s *stack) measure(ctx context.Context, sc scene, c contender) (r result, e
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	r = result{Scene: sc.name, Contender: c.name, Keeps: c.keeping, Slots: c.slots, Events: c.events}
-	template := workerTemplate
-	if c.naive {
-		template = naiveTemplate
-	}
-	database, err := s.freshDatabase(ctx, template)
+	database, err := s.freshDatabase(ctx, c.template())
 	if err != nil {
 		return r, err
 	}
@@ -65,6 +58,8 @@ func (s *stack) measure(ctx context.Context, sc scene, c contender) (r result, e
 	}
 	cpu := st.cmd.ProcessState.UserTime() + st.cmd.ProcessState.SystemTime()
 	r.CPU = cpu.Seconds() / float64(c.events) * 1000
+	r.verdict = s.wanted.judge(v.effects())
+	r.Lost = len(r.missing)
 	return r, s.afterwards(ctx, conn, database, c, &r)
 }
 
@@ -114,51 +109,39 @@ func (s *stack) afterwards(ctx context.Context, conn *pgx.Conn, database string,
 		return fmt.Errorf("reading the statistics of the database: %w", err)
 	}
 	r.Commits = commits / float64(c.events)
-	if c.naive {
+	if c.rival != "" {
 		return nil
 	}
 	return s.rowVersions(ctx, conn, r)
 }
 
+// workerBooks leave out what waits for a person or for its time.
+var workerBooks = books{
+	settled:  `SELECT count(*) FROM outbox.deliveries WHERE state IN ('delivered', 'dead', 'cancelled')`,
+	last:     `SELECT max(recorded_at) FROM outbox.attempts`,
+	noted:    `SELECT ce_id FROM outbox.events`,
+	attempts: `SELECT count(*) FROM outbox.attempts WHERE action = 'push'`,
+	open: `SELECT e.ce_id FROM outbox.deliveries d JOIN outbox.events e ON e.id = d.event_id
+		WHERE d.state NOT IN ('delivered', 'dead', 'cancelled')`,
+}
+
 func (s *stack) start(c contender, database, vendor string) (*started, error) {
-	st := &started{contender: c}
-	command := s.contendingCommand
-	if c.naive {
-		command = s.naiveCommand
+	st := &started{contender: c, books: workerBooks}
+	cmd, err := (*exec.Cmd)(nil), error(nil)
+	if c.rival == "" {
+		cmd, err = s.workerCommand(database, account{name: "dmhub", url: vendor, tenants: "*", slots: c.slots})
+	} else {
+		st.books = rivals()[c.rival].books
+		cmd, err = s.rivalCommandLine(c, database, vendor)
 	}
-	cmd, err := command(st, database, vendor)
 	if err != nil {
 		return nil, err
+	}
+	if c.rival == "" && c.takeover > 0 {
+		cmd.Env = append(os.Environ(), "SYNCWORKER_NATS_ACK_WAIT="+c.takeover.String())
 	}
 	st.process, err = s.launch(cmd, database)
 	return st, err
-}
-
-func (s *stack) contendingCommand(st *started, database, vendor string) (*exec.Cmd, error) {
-	st.settled = `SELECT count(*) FROM outbox.deliveries WHERE state IN ('delivered', 'dead', 'cancelled')`
-	st.last = `SELECT max(recorded_at) FROM outbox.attempts`
-	return s.workerCommand(database, account{name: "dmhub", url: vendor, tenants: "*", slots: st.slots})
-}
-
-func (s *stack) naiveCommand(st *started, database, vendor string) (*exec.Cmd, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("looking for this program: %w", err)
-	}
-	text, err := json.Marshal(naiveConfig{
-		NATS: s.nats.URL, Consumer: database, Database: s.databaseURL(database), Vendor: vendor,
-		Slots: st.slots, Events: st.events, Members: mobiles(s.members),
-	})
-	if err != nil {
-		return nil, err
-	}
-	path := filepath.Join(s.dir, database+".json")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return nil, fmt.Errorf("writing the bare loop's configuration: %w", err)
-	}
-	st.settled = `SELECT count(*) FROM queue WHERE state <> 'pending'`
-	st.last = `SELECT max(settled_at) FROM queue`
-	return exec.Command(self, naiveCommand, path), nil
 }
 
 func mobiles(members []trade.Member) map[string]int64 {

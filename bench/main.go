@@ -1,6 +1,6 @@
 // Command bench measures what the worker's guarantees cost on this machine: the
-// shipped binary beside a bare loop that fetches, inserts, posts and updates one
-// event at a time, on the same events, Postgres, NATS and vendor, in turns.
+// shipped binary beside the bare ideal pipeline and what a team would otherwise
+// build, on the same events, Postgres, NATS and vendor, in turns.
 //
 // Figures of one machine can only be compared within one run, by the ratios of
 // the same round: everything shares the machine's cores, the vendor too.
@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,22 +23,24 @@ import (
 
 // options are what a run is made of.
 type options struct {
-	worker string // path of the syncworker binary
-	out    string // path of the JSON file
-	dir    string // for the servers' files; empty: a temporary folder
-	rounds int
-	events int
-	only   string
-	alone  bool
-	full   bool
-	iso    bool
-	outage bool
-	down   time.Duration
+	worker  string // path of the syncworker binary
+	out     string // path of the JSON file
+	dir     string // for the servers' files; empty: a temporary folder
+	rounds  int
+	events  int
+	only    string
+	alone   bool
+	against string
+	killed  bool
+	full    bool
+	iso     bool
+	outage  bool
+	down    time.Duration
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == naiveCommand {
-		exit(naiveMain(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == rivalCommand {
+		exit(rivalMain(os.Args[2:]))
 	}
 	var o options
 	flag.StringVar(&o.worker, "worker", "../bin/syncworker", "the worker's `binary`")
@@ -47,6 +50,8 @@ func main() {
 	flag.IntVar(&o.events, "events", 0, "events that are queued; 12000 by default, 50000 with -full and -outage")
 	flag.StringVar(&o.only, "only", "", "only the scenes whose name begins with this, such as stub; with -outage refused or silent")
 	flag.BoolVar(&o.alone, "alone", false, "only the worker, to compare builds or profiles of it")
+	flag.StringVar(&o.against, "against", "", "only these beside the worker, by comma: ideal, river, watermill, naive")
+	flag.BoolVar(&o.killed, "killed", false, "only what is lost and doubled when a contender is killed half-way")
 	flag.BoolVar(&o.full, "full", false, "more rounds and more events")
 	flag.BoolVar(&o.iso, "isolation", false, "what one bad order, member, account or event costs the others, in place of the rest")
 	flag.BoolVar(&o.outage, "outage", false, "what a vendor that is away costs, and what follows, in place of the rest")
@@ -114,7 +119,30 @@ func run(ctx context.Context, o options, out io.Writer, p progress) (err error) 
 	if o.outage {
 		return s.outages(ctx, out, p)
 	}
-	var results []result
+	results, err := s.rounds(ctx, p)
+	if err != nil {
+		return err
+	}
+	var crashes []crash
+	if !o.alone && (o.killed || o.only == "") {
+		if crashes, err = s.killed(ctx, p); err != nil {
+			return err
+		}
+	}
+	p.say("")
+	rep := newReport(s.machine(ctx), o, results, crashes, time.Since(began))
+	if err := rep.write(out); err != nil {
+		return err
+	}
+	if err := rep.draw(strings.TrimSuffix(o.out, ".json") + ".svg"); err != nil {
+		return err
+	}
+	return rep.save(o.out)
+}
+
+// rounds lets the contenders of all scenes go in turns.
+func (s *stack) rounds(ctx context.Context, p progress) (results []result, err error) {
+	o := s.opts
 	for _, sc := range scenes(o) {
 		for round := range o.rounds {
 			for i := range sc.contenders {
@@ -125,17 +153,12 @@ func run(ctx context.Context, o options, out io.Writer, p progress) (err error) 
 				p.say("%s: round %d of %d, %s", sc.name, round+1, o.rounds, c.name)
 				r, err := s.measure(ctx, sc, c)
 				if err != nil {
-					return fmt.Errorf("%s, round %d, %s: %w", sc.name, round+1, c.name, err)
+					return nil, fmt.Errorf("%s, round %d, %s: %w", sc.name, round+1, c.name, err)
 				}
 				r.Round = round + 1
 				results = append(results, r)
 			}
 		}
 	}
-	p.say("")
-	rep := newReport(s.machine(ctx), o, results, time.Since(began))
-	if err := rep.write(out); err != nil {
-		return err
-	}
-	return rep.save(o.out)
+	return results, nil
 }

@@ -37,6 +37,8 @@ type result struct {
 	Calls    int64          `json:"calls"`   // that the vendor saw, look-ups too
 	Effects  int            `json:"effects"` // that a write had
 	Mistakes map[string]int `json:"mistakes"`
+	Lost     int            `json:"effects_lost"`
+	verdict
 }
 
 // usage is what has been spent up to a moment.

@@ -1,26 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
-	"os/signal"
 	"sync"
-	"syscall"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
-
-// naiveCommand makes this program the bare loop, in a process of its own so that
-// what it costs can be told from the rest.
-const naiveCommand = "bare-loop"
 
 // naiveSchema is what the bare loop keeps: the event, and what became of it.
 const naiveSchema = `
@@ -29,96 +15,28 @@ const naiveSchema = `
 	CREATE TABLE queue (id bigint PRIMARY KEY, state text NOT NULL DEFAULT 'pending', reply text, settled_at timestamptz)
 		WITH (fillfactor = 50);`
 
-type naiveConfig struct {
-	NATS, Consumer, Database, Vendor string
-	Slots, Events                    int
-	Members                          map[string]int64 // by mobile number
+var naiveBooks = books{
+	settled:  `SELECT count(*) FROM queue WHERE state <> 'pending'`,
+	last:     `SELECT max(settled_at) FROM queue`,
+	noted:    `SELECT ce_id FROM events`,
+	attempts: `SELECT 0`,
+	open:     `SELECT ''`,
 }
 
-// naive is the loop that one writes first. It is given what would cost it calls
-// and queries of its own: the token, the members, and the member of each order.
-type naive struct {
-	naiveConfig
-	pool  *pgxpool.Pool
-	http  *http.Client
-	token string
-
-	mu     sync.Mutex
-	orders map[string]int64 // member by order number
-}
-
-func naiveMain(args []string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if len(args) != 1 {
-		return errors.New("the bare loop takes the path of its configuration")
-	}
-	text, err := os.ReadFile(args[0])
+// runNaive is the loop that one writes first, in a pool of as many as there are slots.
+func runNaive(ctx context.Context, m *means) error {
+	messages, err := m.cons.Messages(jetstream.PullMaxMessages(max(500, m.Slots)))
 	if err != nil {
 		return err
 	}
-	n := &naive{orders: map[string]int64{}}
-	if err := json.Unmarshal(text, &n.naiveConfig); err != nil {
-		return fmt.Errorf("reading %s: %w", args[0], err)
-	}
-	return n.run(ctx)
-}
-
-func (n *naive) run(ctx context.Context) error {
-	config, err := pgxpool.ParseConfig(n.Database)
-	if err != nil {
-		return err
-	}
-	config.MaxConns = int32(min(n.Slots, 32))
-	if n.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return err
-	}
-	defer n.pool.Close()
-	n.http = &http.Client{Transport: &http.Transport{MaxIdleConns: n.Slots, MaxIdleConnsPerHost: n.Slots}}
-	if err := n.logIn(ctx); err != nil {
-		return err
-	}
-	conn, err := nats.Connect(n.NATS)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		return err
-	}
-	cons, err := js.CreateConsumer(ctx, streamName, jetstream.ConsumerConfig{
-		Durable: n.Consumer, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 10_000,
-	})
-	if err != nil {
-		return err
-	}
-	messages, err := cons.Messages(jetstream.PullMaxMessages(500))
-	if err != nil {
-		return err
-	}
-	if err := n.loops(ctx, messages); err != nil {
-		return err
-	}
-	<-ctx.Done() // who measures it says when to end
-	return nil
-}
-
-// loops runs as many loops as there are slots until all events are through.
-func (n *naive) loops(ctx context.Context, messages jetstream.MessagesContext) error {
-	turns := make(chan struct{}, n.Events)
-	for range n.Events {
-		turns <- struct{}{}
-	}
-	close(turns)
-	failed := make(chan error, n.Slots)
+	failed := make(chan error, m.Slots)
 	var loops sync.WaitGroup
-	for range n.Slots {
+	for range m.Slots {
 		loops.Go(func() {
-			for range turns {
-				m, err := messages.Next()
+			for {
+				msg, err := messages.Next(jetstream.NextContext(ctx))
 				if err == nil {
-					err = n.one(ctx, m)
+					err = m.one(ctx, msg)
 				}
 				if err != nil {
 					failed <- err
@@ -127,78 +45,39 @@ func (n *naive) loops(ctx context.Context, messages jetstream.MessagesContext) e
 			}
 		})
 	}
-	loops.Wait()
-	close(failed)
 	return <-failed
 }
 
 // one brings one event to the vendor: insert, post, update, acknowledge.
-func (n *naive) one(ctx context.Context, m jetstream.Msg) error {
-	e, err := readEvent(m)
+func (m *means) one(ctx context.Context, msg jetstream.Msg) error {
+	e, err := readMessage(msg)
 	if err != nil {
 		return err
 	}
+	// One that comes a second time is called a second time.
 	const insert = `
-		WITH e AS (INSERT INTO events (ce_id, type, payload) VALUES ($1, $2, $3) RETURNING id)
-		INSERT INTO queue (id) SELECT id FROM e RETURNING id`
+		WITH e AS (INSERT INTO events (ce_id, type, payload) VALUES ($1, $2, $3)
+			ON CONFLICT (ce_id) DO UPDATE SET received_at = now() RETURNING id)
+		INSERT INTO queue (id) SELECT id FROM e ON CONFLICT (id) DO UPDATE SET state = 'pending' RETURNING id`
 	var id int64
-	if err := n.pool.QueryRow(ctx, insert, e.ID, e.Type, string(m.Data())).Scan(&id); err != nil {
+	if err := m.pool.QueryRow(ctx, insert, e.ID, e.Type, e.Text).Scan(&id); err != nil {
 		return fmt.Errorf("inserting an event: %w", err)
 	}
-	path, body, err := n.call(e)
-	if err != nil {
-		return err
-	}
-	state, reply, err := n.post(ctx, path, body)
+	c, _ := m.call(e)
+	r, err := m.vendor.post(ctx, c)
 	if err != nil {
 		return err
 	}
 	const update = `UPDATE queue SET state = $2, reply = $3, settled_at = now() WHERE id = $1`
-	if _, err := n.pool.Exec(ctx, update, id, state, reply); err != nil {
+	if _, err := m.pool.Exec(ctx, update, id, stateOf(r), r.Text); err != nil {
 		return fmt.Errorf("updating an event: %w", err)
 	}
-	return m.Ack()
+	return msg.Ack()
 }
 
-func (n *naive) logIn(ctx context.Context) error {
-	url := n.Vendor + "/security/accesstoken?grant_type=client_credentials&appid=" + appID + "&secret=" + secret
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
+func stateOf(r reply) string {
+	if r.Delivered {
+		return "delivered"
 	}
-	resp, err := n.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
-	var got struct {
-		Token string `json:"access_token"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
-		return fmt.Errorf("reading the token: %w", err)
-	}
-	n.token = got.Token
-	return nil
-}
-
-// post makes the call once, whatever comes of it.
-func (n *naive) post(ctx context.Context, path string, body []byte) (state, reply string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.Vendor+path+"?access_token="+n.token, bytes.NewReader(body))
-	if err != nil {
-		return "", "", err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := n.http.Do(req)
-	if err != nil {
-		return "", "", fmt.Errorf("posting an event: %w", err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return "", "", fmt.Errorf("reading the reply: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK || bytes.Contains(text, []byte(`"error"`)) {
-		return "refused", string(text), nil
-	}
-	return "delivered", string(text), nil
+	return "refused"
 }

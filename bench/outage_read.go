@@ -147,28 +147,13 @@ type ledger struct {
 	violations map[string]int
 }
 
-// opOf is what an event's effect is called at the vendor.
-var opOf = map[string]string{
-	"order.created": sandbox.OpDealCreate, "order.updated": sandbox.OpDealUpdate, "order.cancelled": sandbox.OpDealCancel,
-	"order.deleted": sandbox.OpDealDelete, "order.refunded": sandbox.OpDealRefund, "order.refund_deleted": sandbox.OpDealDeleteRefund,
-	"point.incremented": sandbox.OpPointIncr, "point.decremented": sandbox.OpPointDecr,
-}
-
 // readLedger counts, for each operation on an order and for each uuid of points,
 // the effects that there are and those that there may be.
 func (o *outage) readLedger(ctx context.Context) error {
-	type effect struct{ op, key string }
 	has := map[effect]int{}
-	for _, e := range o.vendor.sandbox.Effects() {
-		if e.Repeat {
-			continue // it set what was set already
-		}
+	for _, e := range o.vendor.effects() {
 		o.seen.ledger.effects++
-		key := e.Key
-		if e.Op == sandbox.OpPointIncr || e.Op == sandbox.OpPointDecr {
-			key = e.UUID
-		}
-		has[effect{e.Op, key}]++
+		has[e]++
 	}
 	const sql = `
 		SELECT e.type, CASE WHEN e.type LIKE 'point.%' THEN e.uuid ELSE e.order_no END,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ type report struct {
 	Rounds  int       `json:"rounds"`
 	Seconds float64   `json:"seconds"`
 	Summary []summary `json:"summary"`
+	Killed  []crash   `json:"killed"`
 	Results []result  `json:"results"`
 }
 
@@ -33,13 +35,15 @@ type summary struct {
 	result
 	Lowest  float64 `json:"lowest_events_per_second"`
 	Highest float64 `json:"highest_events_per_second"`
-	// Ratio is the median over the rounds of the first contender's events/s to
-	// this one's.
-	Ratio float64 `json:"first_contender_to_this"`
+	// The ratios are medians over the rounds: of the first contender's figure to
+	// this one's in the same round.
+	Ratio    float64 `json:"first_contender_to_this"` // events/s
+	CPURatio float64 `json:"first_contenders_cpu_to_this"`
+	WALRatio float64 `json:"first_contenders_wal_to_this"`
 }
 
-func newReport(m machine, o options, results []result, took time.Duration) report {
-	return report{Machine: m, Rounds: o.rounds, Seconds: took.Seconds(), Summary: summarize(results), Results: results}
+func newReport(m machine, o options, results []result, killed []crash, took time.Duration) report {
+	return report{Machine: m, Rounds: o.rounds, Seconds: took.Seconds(), Summary: summarize(results), Killed: killed, Results: results}
 }
 
 // summarize keeps the order in which scenes and contenders came first.
@@ -61,11 +65,19 @@ func summarize(results []result) []summary {
 	for i, w := range order {
 		rounds, base := by[w], by[who{w.scene, first[w.scene]}]
 		speed := each(rounds, func(r result) float64 { return r.PerSecond })
-		var ratios []float64
-		for n := range min(len(rounds), len(base)) {
-			ratios = append(ratios, base[n].PerSecond/rounds[n].PerSecond)
+		ratio := func(figure func(result) float64) float64 {
+			var ratios []float64
+			for n := range min(len(rounds), len(base)) {
+				ratios = append(ratios, figure(base[n])/figure(rounds[n]))
+			}
+			return finite(median(ratios))
 		}
-		sums[i] = summary{result: medians(rounds), Lowest: slices.Min(speed), Highest: slices.Max(speed), Ratio: median(ratios)}
+		sums[i] = summary{
+			result: medians(rounds), Lowest: slices.Min(speed), Highest: slices.Max(speed),
+			Ratio:    ratio(func(r result) float64 { return r.PerSecond }),
+			CPURatio: ratio(func(r result) float64 { return r.CPU + r.PostgresCPU }),
+			WALRatio: ratio(func(r result) float64 { return r.WAL }),
+		}
 	}
 	return sums
 }
@@ -73,9 +85,11 @@ func summarize(results []result) []summary {
 // medians is a round in which each figure is its median; what the ledger saw adds up.
 func medians(rounds []result) result {
 	m := rounds[0]
-	m.Round, m.Effects, m.Calls, m.Mistakes = 0, 0, 0, map[string]int{}
+	m.Round, m.Effects, m.Calls, m.Mistakes, m.Lost, m.verdict = 0, 0, 0, map[string]int{}, 0, verdict{}
 	for _, r := range rounds {
-		m.Effects, m.Calls = m.Effects+r.Effects, m.Calls+r.Calls
+		m.Effects, m.Calls, m.Lost = m.Effects+r.Effects, m.Calls+r.Calls, m.Lost+r.Lost
+		m.Doubled, m.OutOfOrder = m.Doubled+r.Doubled, m.OutOfOrder+r.OutOfOrder
+		m.PointsOutOfOrder += r.PointsOutOfOrder
 		for kind, n := range r.Mistakes {
 			m.Mistakes[kind] += n
 		}
@@ -91,6 +105,14 @@ func medians(rounds []result) result {
 		*figure(&m) = median(each(rounds, func(r result) float64 { return *figure(&r) }))
 	}
 	return m
+}
+
+// finite is 0 for what JSON can't write.
+func finite(x float64) float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return 0
+	}
+	return x
 }
 
 func each(rounds []result, figure func(result) float64) []float64 {
@@ -117,30 +139,38 @@ func median(values []float64) float64 {
 func (r report) write(out io.Writer) error {
 	fmt.Fprintf(out, "%d cores, %s, %s, Postgres %s (fsync on), events of %d bytes; medians of %d rounds; %.0f s in all\n",
 		r.Machine.Cores, r.Machine.OS, r.Machine.Go, r.Machine.Postgres, r.Machine.EventBytes, r.Rounds, r.Seconds)
+	if len(r.Summary) > 0 {
+		if err := r.writeRounds(out); err != nil {
+			return err
+		}
+	}
+	return writeKilled(out, r.Killed)
+}
+
+func (r report) writeRounds(out io.Writer) error {
 	fmt.Fprintln(out, "CPU: seconds per 1,000 events; shared: NATS and the vendor, which all of them need")
+	fmt.Fprintln(out, "x: syncworker's figure as a multiple of this one, median of the ratios of each round")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	const head = "\nscene\t|\tin flight\tevents\tevents/s\tlowest\thighest\tsyncworker is\tCPU\tPostgres\tshared\tMiB\tWAL B\tcommits\teffects\tmistakes\t"
-	fmt.Fprintln(w, head)
+	fmt.Fprintln(w, "\nscene\t|\tin flight\tevents/s\tlowest\thighest\tx\tCPU\tPostgres\tx\tshared\tMiB\tWAL B\tx\tcommits\tout of order\tpoints\tlost\tdoubled\t")
 	for _, s := range r.Summary {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.0f\t%.0f\t%.0f\t%.2fx\t%.3f\t%.3f\t%.3f\t%.0f\t%.0f\t%.2f\t%d of %d\t%d\t\n",
-			s.Scene, s.Contender, s.Slots, s.Events, s.PerSecond, s.Lowest, s.Highest, s.Ratio,
-			s.CPU, s.PostgresCPU, s.SharedCPU, s.PeakMiB, s.WAL, s.Commits, s.Effects, s.Events*r.Rounds, total(s.Mistakes))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%.0f\t%.0f\t%.2f\t%.3f\t%.3f\t%.2f\t%.3f\t%.0f\t%.0f\t%.2f\t%.2f\t%d\t%d\t%d\t%d\t\n",
+			s.Scene, s.Contender, s.Slots, s.PerSecond, s.Lowest, s.Highest, s.Ratio, s.CPU, s.PostgresCPU, s.CPURatio,
+			s.SharedCPU, s.PeakMiB, s.WAL, s.WALRatio, s.Commits, s.OutOfOrder, s.PointsOutOfOrder, s.Lost, s.Doubled)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintln(out)
-	for _, s := range r.Summary {
+	for i, s := range r.Summary {
 		if s.Versions > 0 {
 			fmt.Fprintf(out, "%s, %s: %.2f versions of a delivery, %.0f%% of its updates HOT; %.2f updates of lanes, %.0f%% HOT\n",
 				s.Scene, s.Contender, s.Versions, 100*s.HOT, s.LaneVersions, 100*s.LaneHOT)
 		}
-		if total(s.Mistakes) > 0 {
+		if first := i == 0 || r.Summary[i-1].Scene != s.Scene; first && total(s.Mistakes) > 0 {
 			fmt.Fprintf(out, "%s, %s: the vendor saw %s\n", s.Scene, s.Contender, list(s.Mistakes))
 		}
 	}
-	_, err := fmt.Fprintf(out, "kept: syncworker %s; bare loop %s; pool %s\n", keepsAll, keepsOne, keepsLast)
-	return err
+	return nil
 }
 
 func total(mistakes map[string]int) (sum int) {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,12 +73,47 @@ func TestTheTableNamesWhatTheVendorSaw(t *testing.T) {
 	var out strings.Builder
 	r := newReport(machine{Cores: 2}, options{rounds: 1}, []result{{
 		Scene: "s", Contender: "a", Events: 1, PerSecond: 1, Versions: 3, HOT: 1, Mistakes: map[string]int{"overlap of point.incr": 2},
-	}}, time.Second)
+	}}, nil, time.Second)
 	if err := r.write(&out); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"3.00 versions of a delivery, 100%", "the vendor saw overlap of point.incr 2"} {
 		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+func TestCostsAreComparedInTheSameRound(t *testing.T) {
+	var results []result
+	for _, cost := range [][2]float64{{2, 1}, {9, 3}, {8, 2}} {
+		results = append(results,
+			result{Scene: "s", Contender: "a", CPU: cost[0] - 1, PostgresCPU: 1, WAL: cost[1]},
+			result{Scene: "s", Contender: "b", CPU: cost[1], WAL: cost[0]})
+	}
+	if b := summarize(results)[1]; b.CPURatio != 3 || b.WALRatio != 1.0/3 {
+		t.Errorf("b's CPU %v, WAL %v", b.CPURatio, b.WALRatio)
+	}
+	if a := summarize([]result{{Scene: "s", Contender: "a"}})[0]; a.CPURatio != 0 {
+		t.Errorf("a figure that JSON can't write: %v", a.CPURatio)
+	}
+}
+
+func TestTheTableSaysWhatACrashHasCost(t *testing.T) {
+	var out strings.Builder
+	r := newReport(machine{}, options{}, nil, []crash{
+		{Contender: "a", Calls: 12, Attempts: 10, Asked: 3},
+		{Contender: "b", Unnoted: 1, Lost: 4, verdict: verdict{Doubled: 5}},
+	}, time.Second)
+	if err := r.write(&out); err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for line := range strings.Lines(out.String()) {
+		rows = append(rows, strings.Join(strings.Fields(line), " "))
+	}
+	for _, want := range []string{"a yes yes 2 0 0 3 0 0", "b no no 0 4 5 0 0 0"} {
+		if !slices.Contains(rows, want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}

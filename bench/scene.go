@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,46 +22,49 @@ type scene struct {
 // contender is one way to bring events to the vendor. The first of a scene is
 // what the others are the measure of.
 type contender struct {
-	name    string
-	naive   bool
-	slots   int // calls in flight at most
-	events  int // how many of those that are queued
-	keeping string
+	name     string
+	rival    string // empty: the worker
+	slots    int    // calls in flight at most
+	events   int    // that are queued
+	keeping  string
+	takeover time.Duration // after which what a dead process had is taken again; 0: as it is by default
 }
 
-// What each keeps, as it stands in the table.
-const (
-	keepsAll  = "order, every attempt, intents, fencing"
-	keepsLast = "the last reply; no order"
-	keepsOne  = "the last reply; in order, since one at a time"
-)
+// template is the database that it gets a copy of.
+func (c contender) template() string { return cmp.Or(c.rival, workerTemplate) }
 
-// scenes are the runs. One who would need minutes gets fewer events.
-func scenes(o options) []scene {
-	worker := func(slots int) contender {
-		return contender{name: "syncworker", slots: slots, events: o.events, keeping: keepsAll}
-	}
-	naive := func(slots, events int) contender {
-		c := contender{name: "bare loop", naive: true, slots: slots, events: min(events, o.events), keeping: keepsOne}
-		if slots > 1 {
-			c.name, c.keeping = "bare loop, pool", keepsLast
+// keepsAll is what the worker keeps, as it stands in the table.
+const keepsAll = "order, every attempt, intents, fencing"
+
+// contenders are the worker and those that are asked for.
+func contenders(o options, slots int) []contender {
+	all := []contender{{name: "syncworker", slots: slots, events: o.events, keeping: keepsAll}}
+	for _, name := range []string{"ideal", "river", "watermill", "naive"} {
+		if asked := strings.Split(o.against, ","); o.against == "" || slices.Contains(asked, name) {
+			all = append(all, contender{name: name, rival: name, slots: slots, events: o.events, keeping: rivals()[name].keeps})
 		}
-		return c
 	}
+	if o.alone {
+		return all[:1]
+	}
+	return all
+}
+
+// scenes are the runs: in flight = rate × latency.
+func scenes(o options) []scene {
 	all := []scene{
-		{name: "sandbox 0 ms", contenders: []contender{worker(16), naive(1, 3000), naive(16, o.events)}},
-		{
-			name: "sandbox 20 ms", latency: 20 * time.Millisecond,
-			contenders: []contender{worker(512), naive(1, 200), naive(512, o.events)},
-		},
-		{name: "stub 0 ms", echo: true, contenders: []contender{worker(16), naive(1, 3000), naive(16, o.events)}},
+		{name: "stub 0 ms", echo: true, contenders: contenders(o, 16)},
+		{name: "sandbox 0 ms", contenders: contenders(o, 16)},
+		{name: "sandbox 20 ms", latency: 20 * time.Millisecond, contenders: contenders(o, 512)},
+		{name: "sandbox 200 ms", latency: 200 * time.Millisecond, contenders: contenders(o, 2048)},
+	}
+	if o.killed {
+		return nil
 	}
 	var chosen []scene
 	for _, sc := range all {
-		if o.alone {
-			sc.contenders = sc.contenders[:1]
-		}
-		if strings.HasPrefix(sc.name, cmp.Or(o.only, sc.name)) {
+		short := sc.latency <= 20*time.Millisecond && !sc.echo
+		if strings.HasPrefix(sc.name, cmp.Or(o.only, sc.name)) && (short || o.full || o.only != "") {
 			chosen = append(chosen, sc)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -20,11 +21,9 @@ import (
 	"syncworker/internal/trade"
 )
 
-// The databases that each measurement gets a copy of.
-const (
-	workerTemplate = "syncworker"
-	naiveTemplate  = "naive"
-)
+// workerTemplate is the database that each measurement of the worker gets a copy
+// of; a rival's has the rival's name.
+const workerTemplate = "syncworker"
 
 // streamName and streamBytes are as the worker's configuration has them.
 const (
@@ -47,6 +46,7 @@ type stack struct {
 	conn     *nats.Conn
 	pgPID    int
 	members  []trade.Member
+	wanted   wanted
 	bytes    int // of all queued events
 	runs     int
 }
@@ -113,19 +113,25 @@ func (s *stack) prepareDatabases(ctx context.Context) (err error) {
 	if s.admin, err = pgx.Connect(ctx, s.databaseURL("postgres")); err != nil {
 		return fmt.Errorf("connecting to Postgres: %w", err)
 	}
-	if _, err := s.admin.Exec(ctx, `CREATE DATABASE `+naiveTemplate); err != nil {
-		return fmt.Errorf("making the bare loop's database: %w", err)
-	}
-	conn, err := pgx.Connect(ctx, s.databaseURL(naiveTemplate))
-	if err != nil {
-		return fmt.Errorf("connecting to the bare loop's database: %w", err)
-	}
-	_, err = conn.Exec(ctx, naiveSchema)
-	if err := errors.Join(err, conn.Close(ctx)); err != nil {
-		return fmt.Errorf("making the bare loop's tables: %w", err)
+	for name, r := range rivals() {
+		if err := s.prepareRival(ctx, name, r); err != nil {
+			return fmt.Errorf("making the database of %s: %w", name, err)
+		}
 	}
 	const pid = `SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)::int`
 	return s.admin.QueryRow(ctx, pid).Scan(&s.pgPID)
+}
+
+func (s *stack) prepareRival(ctx context.Context, name string, r rival) error {
+	if _, err := s.admin.Exec(ctx, `CREATE DATABASE `+name); err != nil {
+		return err
+	}
+	pool, err := pgxpool.New(ctx, s.databaseURL(name))
+	if err != nil {
+		return err
+	}
+	defer pool.Close() // a template that is in use can't be copied
+	return r.prepare(ctx, pool)
 }
 
 func (s *stack) databaseURL(name string) string {
@@ -163,6 +169,9 @@ func (s *stack) queue(ctx context.Context) error {
 	}
 	messages, err := s.dayOf(s.opts.events)
 	if err != nil {
+		return err
+	}
+	if s.wanted, err = wantedOf(messages, mobiles(s.members)); err != nil {
 		return err
 	}
 	_, err = s.js.CreateStream(ctx, jetstream.StreamConfig{

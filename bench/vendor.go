@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,11 +31,14 @@ type vendor struct {
 	calls  atomic.Int64
 	writes atomic.Int64
 	first  atomic.Int64 // when the first write came, in Unix nanoseconds
+
+	mu     sync.Mutex
+	echoed []posted
 }
 
 func (s *stack) startVendor(sc scene) (*vendor, error) {
 	v := &vendor{}
-	var handler http.Handler = http.HandlerFunc(echo)
+	var handler http.Handler = http.HandlerFunc(v.echo)
 	if !sc.echo {
 		var err error
 		v.sandbox, err = sandbox.New(sandbox.Config{
@@ -97,9 +101,32 @@ func (v *vendor) ledger() (effects int, mistakes map[string]int) {
 	return effects, mistakes
 }
 
+// effects are those that took place, in their order; what set what was set
+// already is none.
+func (v *vendor) effects() (effects []effect) {
+	if v.sandbox == nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		for _, p := range v.echoed {
+			effects = append(effects, p.effect())
+		}
+		return effects
+	}
+	for _, e := range v.sandbox.Effects() {
+		key := e.Key
+		if e.Op == sandbox.OpPointIncr || e.Op == sandbox.OpPointDecr {
+			key = e.UUID
+		}
+		if !e.Repeat {
+			effects = append(effects, effect{e.Op, key})
+		}
+	}
+	return effects
+}
+
 // echo answers as DM Hub does where everything goes well: what was sent, with an
-// id. It costs next to nothing and checks nothing.
-func echo(w http.ResponseWriter, r *http.Request) {
+// id. It costs next to nothing: what it was sent is looked at afterwards.
+func (v *vendor) echo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
 	switch {
 	case r.URL.Path == "/security/accesstoken":
@@ -113,6 +140,9 @@ func echo(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "no body", http.StatusBadRequest)
 			return
 		}
+		v.mu.Lock()
+		v.echoed = append(v.echoed, posted{r.URL.Path, body})
+		v.mu.Unlock()
 		io.WriteString(w, `{"id":8281,"state":"已取消",`) //nolint:errcheck // its client is gone
 		w.Write(body[1:])                              //nolint:errcheck // its client is gone
 	}
