@@ -149,7 +149,7 @@ func (r report) write(out io.Writer) error {
 
 func (r report) writeRounds(out io.Writer) error {
 	fmt.Fprintln(out, "CPU: seconds per 1,000 events; shared: NATS and the vendor, which all of them need")
-	fmt.Fprintln(out, "x: syncworker's figure as a multiple of this one, median of the ratios of each round")
+	fmt.Fprintln(out, "x: syncworker's figure as a multiple of this one, median of the ratios of each round; the last four columns: sums")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\nscene\t|\tin flight\tevents/s\tlowest\thighest\tx\tCPU\tPostgres\tx\tshared\tMiB\tWAL B\tx\tcommits\tout of order\tpoints\tlost\tdoubled\t")
 	for _, s := range r.Summary {
