@@ -6,3 +6,6 @@ import "context"
 func (s *Store) ListSQL(ctx context.Context, f Filter, limit int) (sql string, args []any, err error) {
 	return s.listSQL(ctx, f, limit)
 }
+
+// IntendSQL is what commits intents.
+const IntendSQL = intendSQL

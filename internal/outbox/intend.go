@@ -19,33 +19,37 @@ type Intent struct {
 	Stale bool
 }
 
+// intendSQL writes intents. What goes before one is what a reload takes first. It
+// asks for the first that rests, in the order of the lane's index: asked whether
+// there is any, the planner reads the whole table where one lane has most of it.
+const intendSQL = `
+	UPDATE outbox.deliveries d SET state = 'inflight', reason = '', calls = d.calls + 1,
+		first_sent_at = coalesce(d.first_sent_at, u.sent_at)
+	FROM unnest($2::bigint[], $3::int[], $4::timestamptz[]) u(id, was_calls, sent_at)
+	WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls
+		AND d.state NOT IN ('delivered', 'dead', 'cancelled')
+		AND NOT EXISTS (
+			SELECT FROM (
+				SELECT r.lane_rank, r.event_time, r.id FROM outbox.deliveries r
+				WHERE r.lane = d.lane AND r.owner IS NULL AND (r.state IN ('pending', 'waiting')
+					OR (SELECT kind FROM outbox.lanes l WHERE l.lane = d.lane) = 'order')
+				ORDER BY r.lane_rank, r.event_time, r.id LIMIT 1) rests
+			WHERE (rests.lane_rank, rests.event_time, rests.id) < (d.lane_rank, d.event_time, d.id))
+	RETURNING d.id`
+
 // queueIntents writes the intents but those that are stale, and adds to written
 // what it found. The order of a lane holds for what was committed before this began.
 func queueIntents(b *pgx.Batch, token Token, intents []*Intent, written *[]int64) {
 	if len(intents) == 0 {
 		return
 	}
-	// What goes before it is what a reload takes first. OFFSET 0 keeps it a look
-	// into the lane's index for each, whatever the planner takes the tables for.
-	const sql = `
-		UPDATE outbox.deliveries d SET state = 'inflight', reason = '', calls = d.calls + 1,
-			first_sent_at = coalesce(d.first_sent_at, u.sent_at)
-		FROM unnest($2::bigint[], $3::int[], $4::timestamptz[]) u(id, was_calls, sent_at)
-		WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls
-			AND d.state NOT IN ('delivered', 'dead', 'cancelled')
-			AND NOT EXISTS (
-				SELECT FROM outbox.deliveries r JOIN outbox.lanes l ON l.lane = r.lane
-				WHERE r.lane = d.lane AND r.owner IS NULL
-					AND (r.lane_rank, r.event_time, r.id) < (d.lane_rank, d.event_time, d.id)
-					AND (l.kind = 'order' OR r.state IN ('pending', 'waiting')) OFFSET 0)
-		RETURNING d.id`
 	n := len(intents)
 	ids, wasCalls, sentAt := make([]int64, n), make([]int, n), make([]time.Time, n)
 	for i, x := range intents {
 		ids[i], wasCalls[i], sentAt[i] = x.ID, x.WasCalls, x.SentAt
 		x.Stale = false
 	}
-	b.Queue(sql, token, ids, wasCalls, sentAt).
+	b.Queue(intendSQL, token, ids, wasCalls, sentAt).
 		Query(func(rows pgx.Rows) error { return appendIDs(rows, written) })
 }
 

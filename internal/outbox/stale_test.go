@@ -1,9 +1,11 @@
 package outbox_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"syncworker/internal/event"
@@ -88,4 +90,19 @@ func TestAnIntentIsNotStaleButLostOnceSomebodyElseHasItsDelivery(t *testing.T) {
 	s.exec(`UPDATE outbox.deliveries SET owner = 99 WHERE id = $1`, h.ID)
 	_, err := s.Commit(t.Context(), s.token, outbox.Commit{Number: 1, Intents: []*outbox.Intent{intent(h)}})
 	require.ErrorIs(t, err, outbox.ErrLeaseLost)
+}
+
+func TestIntentsReadTheIndexOfALaneThatHasMostOfAll(t *testing.T) {
+	s := newShop(t)
+	id := s.comes(line{kind: event.PointIncremented, uuid: "p"})[0]
+	s.exec(`INSERT INTO outbox.deliveries (event_id, event_time, lane, lane_rank, account, type, state)
+		SELECT event_id, event_time, lane, lane_rank, account, type, state FROM outbox.deliveries, generate_series(1, 30000) WHERE id = $1`, id)
+	s.exec(`ANALYZE outbox.deliveries, outbox.lanes`)
+	s.exec(`SET plan_cache_mode = force_generic_plan`)
+	s.exec(`PREPARE intend (bigint, bigint[], int[], timestamptz[]) AS ` + outbox.IntendSQL)
+	rows, err := s.conn.Query(t.Context(), `EXPLAIN EXECUTE intend (1, '{1}', '{0}', '{now}')`, pgx.QueryExecModeSimpleProtocol)
+	require.NoError(t, err)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(plan, "\n"), "Seq Scan on deliveries")
 }
