@@ -136,7 +136,7 @@ func TestARepeatThatCameTooLateIsNotSent(t *testing.T) {
 	require.ErrorContains(t, call.MaySend(), "lease has 10s left")
 }
 
-func TestACallThatTheCircuitOvertakesIsNotSent(t *testing.T) {
+func TestACallThatItsAccountsStateOvertakesIsNotSent(t *testing.T) {
 	h, a := handOf(t, plain)
 	w := row(t, 1, "create pending")
 	require.True(t, a.gate.admit(planned).ok)
@@ -146,6 +146,13 @@ func TestACallThatTheCircuitOvertakesIsNotSent(t *testing.T) {
 	require.ErrorContains(t, call.MaySend(), "circuit of dmhub", "the intent may have taken long to commit")
 	a.gate.probed = true
 	require.NoError(t, call.MaySend(), "the one that probes")
+
+	a.gate.sync(outbox.Gate{PausedAt: planned})
+	require.ErrorContains(t, call.MaySend(), "dmhub has been paused", "those that wait for a slot don't go on")
+	a.gate.sync(outbox.Gate{ThrottledUntil: planned.Add(time.Second)})
+	require.ErrorContains(t, call.MaySend(), "patience")
+	a.gate.sync(outbox.Gate{ThrottledUntil: planned})
+	require.NoError(t, call.MaySend())
 }
 
 func TestNothingBeginsOnceAWorkerDrains(t *testing.T) {

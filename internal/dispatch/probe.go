@@ -50,13 +50,18 @@ func (h *hand) probeWith(via *account, now time.Time) {
 	via.ready[0], via.ready[best] = via.ready[best], via.ready[0]
 }
 
-// overtaken reports that an account's circuit has opened since a call was
-// admitted: what isn't sent then leaves nothing open. The probe goes.
+// overtaken reports that an account isn't to be called any more, as it was when a
+// call was admitted: what isn't sent then leaves nothing open. The probe goes.
 func (h *hand) overtaken(via *account) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if via.gate.open() && !via.gate.probed {
+	switch g := via.gate; {
+	case g.open() && !g.probed:
 		return fmt.Errorf("the circuit of %s has opened", via.Name)
+	case !g.shared.PausedAt.IsZero():
+		return fmt.Errorf("%s has been paused", via.Name)
+	case h.now().Before(g.shared.ThrottledUntil):
+		return fmt.Errorf("%s has asked for patience", via.Name)
 	}
 	return nil
 }
