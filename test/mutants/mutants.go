@@ -22,8 +22,8 @@ var mutants = []mutant{
 		edits: []edit{
 			{
 				"internal/outbox/settle.go",
-				"	tag, err := tx.Exec(ctx, sql, token, number)\n",
-				"	return false, nil\n	tag, err := tx.Exec(ctx, sql, token, number)\n",
+				"		*counted = tag.RowsAffected() == 1\n",
+				"		*counted = tag.RowsAffected() <= 1\n",
 			},
 			{
 				"internal/outbox/settle.go", "		WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls\n			AND d.state NOT IN ('delivered', 'dead', 'cancelled')\n		RETURNING d.id`\n	n := len(settles)",
