@@ -60,6 +60,11 @@ func (s *stack) measure(ctx context.Context, sc scene, c contender) (r result, e
 	r.CPU = cpu.Seconds() / float64(c.events) * 1000
 	r.verdict = s.wanted.judge(v.effects())
 	r.Lost = len(r.missing)
+	if s.opts.sql && c.rival == "" {
+		if r.Statements, err = s.statements(ctx, database, c.events); err != nil {
+			return r, err
+		}
+	}
 	return r, s.afterwards(ctx, conn, database, c, &r)
 }
 

@@ -33,6 +33,7 @@ type options struct {
 	against string
 	killed  bool
 	full    bool
+	sql     bool
 	iso     bool
 	outage  bool
 	down    time.Duration
@@ -53,6 +54,7 @@ func main() {
 	flag.StringVar(&o.against, "against", "", "only these beside the worker, by comma: ideal, river, watermill, naive")
 	flag.BoolVar(&o.killed, "killed", false, "only what is lost and doubled when a contender is killed half-way")
 	flag.BoolVar(&o.full, "full", false, "more rounds and more events")
+	flag.BoolVar(&o.sql, "statements", false, "print what each statement of the worker cost Postgres; costs some time itself")
 	flag.BoolVar(&o.iso, "isolation", false, "what one bad order, member, account or event costs the others, in place of the rest")
 	flag.BoolVar(&o.outage, "outage", false, "what a vendor that is away costs, and what follows, in place of the rest")
 	flag.DurationVar(&o.down, "down", time.Minute, "how long the vendor is away, with -outage")

@@ -34,6 +34,8 @@ type result struct {
 	LaneVersions float64 `json:"lane_updates_per_delivery,omitempty"`
 	LaneHOT      float64 `json:"hot_share_of_lane_updates,omitempty"`
 
+	Statements []statement `json:"statements,omitempty"`
+
 	Calls    int64          `json:"calls"`   // that the vendor saw, look-ups too
 	Effects  int            `json:"effects"` // that a write had
 	Mistakes map[string]int `json:"mistakes"`

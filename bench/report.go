@@ -144,6 +144,9 @@ func (r report) write(out io.Writer) error {
 			return err
 		}
 	}
+	if err := writeStatements(out, r.Results); err != nil {
+		return err
+	}
 	return writeKilled(out, r.Killed)
 }
 

@@ -64,7 +64,11 @@ func startStack(ctx context.Context, o options) (s *stack, err error) {
 		}
 	}
 	// Durable: fsync is on, and so is all that a commit stands on.
-	s.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: filepath.Join(s.dir, "postgres"), Database: workerTemplate})
+	cfg := devstack.PostgresConfig{Dir: filepath.Join(s.dir, "postgres"), Database: workerTemplate}
+	if o.sql {
+		cfg.Settings = []string{"shared_preload_libraries=pg_stat_statements"}
+	}
+	s.postgres, err = devstack.StartPostgres(ctx, cfg)
 	if err != nil {
 		return s, err
 	}
@@ -112,6 +116,11 @@ func (s *stack) prepareDatabases(ctx context.Context) (err error) {
 	}
 	if s.admin, err = pgx.Connect(ctx, s.databaseURL("postgres")); err != nil {
 		return fmt.Errorf("connecting to Postgres: %w", err)
+	}
+	if s.opts.sql {
+		if _, err := s.admin.Exec(ctx, `CREATE EXTENSION pg_stat_statements`); err != nil {
+			return fmt.Errorf("installing pg_stat_statements: %w", err)
+		}
 	}
 	for name, r := range rivals() {
 		if err := s.prepareRival(ctx, name, r); err != nil {

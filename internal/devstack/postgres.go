@@ -38,6 +38,8 @@ type PostgresConfig struct {
 	// Volatile trades the data's survival of a power cut for speed (fsync off).
 	// A server that dies still loses nothing.
 	Volatile bool
+	// Settings are more of the server's, each as name=value.
+	Settings []string
 }
 
 // Postgres is a running server. Its methods must not be called concurrently.
@@ -184,7 +186,7 @@ func (p *Postgres) settings() []string {
 	if p.cfg.Volatile {
 		set = append(set, "fsync=off", "full_page_writes=off")
 	}
-	return set
+	return append(set, p.cfg.Settings...)
 }
 
 // launch starts the server and waits until the database can be used.
