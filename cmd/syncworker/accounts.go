@@ -84,10 +84,12 @@ func dmhubLogin(c config.Config, name string) dmhub.Config {
 
 var errNoDatabase = errors.New("database.url: not set; give it in the file or as SYNCWORKER_DATABASE_URL")
 
-// openStore connects to the configured database.
-func openStore(ctx context.Context, c config.Config) (*outbox.Store, error) {
+// openStore connects to the configured database, with outbox.Open or OpenForWorker.
+func openStore(
+	ctx context.Context, c config.Config, open func(context.Context, string, int, time.Duration) (*outbox.Store, error),
+) (*outbox.Store, error) {
 	if c.Database.URL == "" {
 		return nil, errNoDatabase
 	}
-	return outbox.Open(ctx, string(c.Database.URL), c.Database.MaxConnections, c.Dispatch.Lease)
+	return open(ctx, string(c.Database.URL), c.Database.MaxConnections, c.Dispatch.Lease)
 }

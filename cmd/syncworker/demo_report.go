@@ -163,7 +163,7 @@ func (d *demo) example(ctx context.Context, r *demoReport) error {
 
 // replayable finds a delivery that a replay takes: not all that is dead is.
 func (d *demo) replayable(ctx context.Context, r *demoReport) error {
-	store, err := openStore(ctx, d.config)
+	store, err := openStore(ctx, d.config, outbox.Open)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (a *app) withStore(cmd *cobra.Command, f func(context.Context, config.Confi
 	if err != nil {
 		return err
 	}
-	store, err := openStore(cmd.Context(), c)
+	store, err := openStore(cmd.Context(), c, outbox.Open)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (a *app) work(ctx context.Context, c config.Config, log zerolog.Logger) err
 	for _, warning := range c.Warnings() {
 		log.Warn().Msg(warning)
 	}
-	store, err := openStore(ctx, c)
+	store, err := openStore(ctx, c, outbox.OpenForWorker)
 	if err != nil {
 		return err
 	}
