@@ -24,9 +24,9 @@ type Request struct {
 	// out of replies and errors.
 	Redact []string
 	Body   []byte // JSON
-	// Personal are values, such as a mobile number, that must not stand in a
-	// Result's Path and Message.
-	Personal []string
+	// Personal returns values, such as a mobile number, that must not stand in a
+	// Result's Path and Message. It is asked only where there is something to show.
+	Personal func() []string
 	// MaySend is Call.MaySend.
 	MaySend func() error
 }
@@ -75,10 +75,11 @@ func (req Request) ShownPath() string {
 	if len(req.Query) == 0 {
 		return req.Path
 	}
+	personal := req.personal()
 	shown := url.Values{}
 	for k, values := range req.Query {
 		for _, v := range values {
-			if slices.Contains(req.Personal, v) {
+			if slices.Contains(personal, v) {
 				v = mask
 			}
 			shown.Add(k, v)
@@ -93,13 +94,23 @@ const leastPersonal = 4
 
 // Clean takes secrets and personal values out of a text that is shown.
 func (req Request) Clean(text string) string {
+	if text == "" {
+		return ""
+	}
 	out := req.secrets()
-	for _, p := range req.Personal {
+	for _, p := range req.personal() {
 		if len(p) >= leastPersonal {
 			out = append(out, p)
 		}
 	}
 	return string(Redact([]byte(text), out...))
+}
+
+func (req Request) personal() []string {
+	if req.Personal == nil {
+		return nil
+	}
+	return req.Personal()
 }
 
 func (req Request) secrets() []string {

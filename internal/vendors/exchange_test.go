@@ -86,7 +86,7 @@ func FuzzRedact(f *testing.F) {
 func TestResultShowsNoSecretAndNobody(t *testing.T) {
 	req := vendors.Request{
 		Method: "GET", Path: "/find", Query: url.Values{"type": {"mobile"}, "value": {"13912345678"}},
-		Secret: url.Values{"access_token": {"canary-token"}}, Redact: []string{"canary-secret"}, Personal: []string{"13912345678", "1"},
+		Secret: url.Values{"access_token": {"canary-token"}}, Redact: []string{"canary-secret"}, Personal: func() []string { return []string{"13912345678", "1"} },
 	}
 	x := vendors.Exchange{
 		Status: 500, Sent: true, Body: []byte("canary-token canary-secret"), StartedAt: noon, Duration: time.Second,

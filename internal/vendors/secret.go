@@ -38,11 +38,13 @@ func Redact(text []byte, secrets ...string) []byte {
 	}
 	forms := quotations(secrets)
 	for _, f := range forms {
-		text = bytes.ReplaceAll(text, []byte(f), []byte(mask))
+		if bytes.Contains(text, []byte(f)) {
+			text = bytes.ReplaceAll(text, []byte(f), []byte(mask))
+		}
 	}
 	for _, f := range forms {
 		for n := min(len(f)-1, len(text)); n >= partial; n-- {
-			if bytes.HasSuffix(text, []byte(f[:n])) {
+			if text[len(text)-1] == f[n-1] && bytes.HasSuffix(text, []byte(f[:n])) {
 				return append(bytes.Clone(text[:len(text)-n]), mask...)
 			}
 		}
@@ -50,12 +52,19 @@ func Redact(text []byte, secrets ...string) []byte {
 	return text
 }
 
+// unreserved characters stand for themselves in URLs, HTML and JSON alike.
+const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+
 // quotations lists the forms of all secrets, longest first, so that a form that
 // holds another goes as a whole.
 func quotations(secrets []string) []string {
 	var forms []string
 	for _, s := range secrets {
 		if s == "" || strings.Contains(mask, s) {
+			continue
+		}
+		if strings.Trim(s, unreserved) == "" {
+			forms = append(forms, s)
 			continue
 		}
 		quoted, _ := json.Marshal(s) // a string always has a form

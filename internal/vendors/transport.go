@@ -1,22 +1,22 @@
 package vendors
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"time"
-)
 
-// headerLimit is how many bytes of reply headers are read.
-const headerLimit = 64 << 10
+	"syncworker/internal/failpoint"
+)
 
 // TransportConfig is what an account's HTTP connections need to know.
 type TransportConfig struct {
@@ -35,10 +35,15 @@ type TransportConfig struct {
 // Transport makes an account's HTTP calls, one exchange at a time: it follows no
 // redirect, keeps no cookie, uses no proxy and never sends a write twice. It is
 // safe for concurrent use.
+//
+// The connections are its own. net/http's client has two goroutines for each, and
+// doesn't tell whether a byte of a request has left; what it sends and reads in
+// HTTP is what its reader of replies takes.
 type Transport struct {
 	base    *url.URL
+	host    string // as the Host header has it
 	timeout time.Duration
-	http    *http.Transport
+	conns   pool
 }
 
 // NewTransport checks the base URL and prepares the connections; it dials nothing.
@@ -50,22 +55,27 @@ func NewTransport(c TransportConfig) (*Transport, error) {
 	if c.Timeout <= 0 {
 		return nil, fmt.Errorf("timeout: %s; give a duration above 0, such as 10s", c.Timeout)
 	}
-	dialer := &net.Dialer{Timeout: c.Timeout}
-	secure := &tls.Dialer{NetDialer: dialer, Config: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.RootCAs}}
-	idle := max(c.MaxInFlight, 1)
-	return &Transport{base: base, timeout: c.Timeout, http: &http.Transport{
-		DialContext:            gated(dialer.DialContext),
-		DialTLSContext:         gated(secure.DialContext),
-		MaxIdleConns:           idle,
-		MaxIdleConnsPerHost:    idle,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: headerLimit,
-		DisableCompression:     true,
-	}}, nil
+	return &Transport{
+		base: base, host: base.Host, timeout: c.Timeout,
+		conns: pool{dial: dialer(base, c), most: max(c.MaxInFlight, 1)},
+	}, nil
+}
+
+// dialer connects to the vendor; with https, what it returns has been verified.
+func dialer(base *url.URL, c TransportConfig) func(context.Context) (net.Conn, error) {
+	plain := &net.Dialer{Timeout: c.Timeout}
+	port := base.Port()
+	if base.Scheme == "http" {
+		address := net.JoinHostPort(base.Hostname(), cmp.Or(port, "80"))
+		return func(ctx context.Context) (net.Conn, error) { return plain.DialContext(ctx, "tcp", address) }
+	}
+	secure := &tls.Dialer{NetDialer: plain, Config: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.RootCAs}}
+	address := net.JoinHostPort(base.Hostname(), cmp.Or(port, "443"))
+	return func(ctx context.Context) (net.Conn, error) { return secure.DialContext(ctx, "tcp", address) }
 }
 
 // Close drops the idle connections.
-func (t *Transport) Close() { t.http.CloseIdleConnections() }
+func (t *Transport) Close() { t.conns.close() }
 
 func parseBaseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
@@ -85,91 +95,100 @@ func parseBaseURL(s string) (*url.URL, error) {
 
 // Do makes one exchange and reports what happened; it has no other error.
 //
-// A write that finds its kept connection closed before a byte left is tried once
-// more on another one: nothing was sent, so nothing can happen twice.
+// A write that finds its kept connection closed before a byte left is tried again
+// on another one, the last time on a new one: nothing was sent, so nothing can
+// happen twice.
 func (t *Transport) Do(ctx context.Context, req Request) Exchange {
-	ctx, cancel := context.WithTimeout(ctx, t.timeout)
-	defer cancel()
-	until, _ := ctx.Deadline()
 	start := time.Now()
+	until := start.Add(t.timeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(until) {
+		until = d
+	}
 	var x Exchange
-	for range 2 {
-		f := &flight{maySend: req.MaySend, until: until, body: len(req.Body)}
-		x = t.try(ctx, req, f)
-		x.Sent = f.land()
-		x.Withheld = f.refused != nil
-		if x.Err == nil || x.Sent || !f.reused || x.Withheld || ctx.Err() != nil {
+	request, err := t.request(req)
+	for reused := true; err == nil && reused; {
+		x, reused = t.try(ctx, req, request, until)
+		if x.Err == nil || x.Sent || x.Withheld || ctx.Err() != nil {
 			break
 		}
 	}
-	x.StartedAt, x.Duration = start, time.Since(start)
-	if errors.Is(x.Err, context.DeadlineExceeded) {
-		x.Err = fmt.Errorf("no whole reply in time (timeout %s)", t.timeout)
-	}
-	return x
-}
-
-func (t *Transport) try(ctx context.Context, req Request, f *flight) (x Exchange) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	f.stop = cancel
-	hreq, err := t.request(f.watch(ctx), req)
 	if err != nil {
 		x.Err = err
-		return x
 	}
-	// RoundTrip and not a Client: a Client would follow redirects, and puts the
-	// URL with its token into errors.
-	resp, err := t.http.RoundTrip(hreq)
-	if err != nil {
-		x.Err = f.reason(err)
-		return x
+	x.StartedAt, x.Duration = start, time.Since(start)
+	if errors.Is(x.Err, os.ErrDeadlineExceeded) || errors.Is(x.Err, context.DeadlineExceeded) {
+		x.Err = fmt.Errorf("no whole reply in time (timeout %s)", t.timeout)
+		if err := context.Cause(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			x.Err = err
+		}
 	}
-	defer resp.Body.Close()
-	x.Status, x.Header = resp.StatusCode, resp.Header
-	x.Body, x.Err = readReply(resp.Body)
 	return x
 }
 
-func (t *Transport) request(ctx context.Context, req Request) (*http.Request, error) {
-	path, err := url.PathUnescape(req.Path)
+// try makes the exchange on one connection; kept reports that it was a kept one.
+func (t *Transport) try(ctx context.Context, req Request, request []byte, until time.Time) (x Exchange, kept bool) {
+	dialing, cancel := context.WithDeadline(ctx, until)
+	c, err := t.conns.get(dialing)
+	cancel()
 	if err != nil {
-		return nil, fmt.Errorf("building the request: path %q isn't escaped", req.Path)
+		x.Err = err
+		return x, false
 	}
-	target := *t.base
-	target.Path, target.RawPath = t.base.Path+path, t.base.EscapedPath()+req.Path
-	query := url.Values{}
-	for _, values := range []url.Values{req.Query, req.Secret} {
-		for k, v := range values {
-			query[k] = v
+	kept = c.used
+	again := false
+	defer func() {
+		if !again {
+			_ = c.Close() // what it was about is told by x
 		}
+	}()
+	if err := c.SetDeadline(until); err != nil {
+		x.Err = err
+		return x, kept
 	}
-	target.RawQuery = query.Encode()
-	hreq, err := http.NewRequestWithContext(ctx, req.Method, "http://placeholder", bytes.NewReader(req.Body))
-	if err != nil {
-		return nil, fmt.Errorf("building the request: method %q isn't valid", req.Method)
+	// A context that ends takes the time away.
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	x.Sent, x.Withheld, x.Err = c.send(request, len(req.Body), req.MaySend, until, failpoint.Detail(ctx))
+	if x.Err == nil {
+		x.Status, x.Header, x.Body, again, x.Err = c.reply(req.Method)
 	}
-	// Without GetBody, net/http can't send a write again.
-	hreq.URL, hreq.Host, hreq.GetBody = &target, target.Host, nil
-	if len(req.Body) == 0 {
-		hreq.Body = nil
-	} else {
-		hreq.Header.Set("Content-Type", "application/json; charset=utf-8")
+	if again = stop() && again; again {
+		t.conns.put(c)
 	}
-	hreq.Header.Set("Accept", "application/json")
-	hreq.Header.Set("User-Agent", "syncworker")
-	return hreq, nil
+	return x, kept
 }
 
-// readReply reads to the end, so that the connection can be used again, or to
-// ReplyLimit.
-func readReply(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, ReplyLimit+1))
-	if len(body) > ReplyLimit {
-		return body[:ReplyLimit], fmt.Errorf("reply larger than %d bytes", ReplyLimit)
+// request is the request as it goes over the wire.
+func (t *Transport) request(req Request) ([]byte, error) {
+	if strings.Trim(req.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" || req.Method == "" {
+		return nil, fmt.Errorf("building the request: method %q isn't valid", req.Method)
 	}
-	if err != nil {
-		return body, fmt.Errorf("reading the reply: %w", err)
+	if _, err := url.PathUnescape(req.Path); err != nil || strings.ContainsFunc(req.Path, breaksPath) {
+		return nil, fmt.Errorf("building the request: path %q isn't escaped", req.Path)
 	}
-	return body, nil
+	b := make([]byte, 0, 512+len(req.Body))
+	b = append(b, req.Method...)
+	b = append(b, ' ')
+	b = append(b, t.base.EscapedPath()...)
+	b = append(b, req.Path...)
+	separator := byte('?')
+	for _, values := range [2]url.Values{req.Query, req.Secret} {
+		if len(values) > 0 {
+			b = append(append(b, separator), values.Encode()...)
+			separator = '&'
+		}
+	}
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = append(b, t.host...)
+	b = append(b, "\r\nUser-Agent: syncworker\r\nAccept: application/json\r\n"...)
+	if len(req.Body) > 0 {
+		b = append(b, "Content-Type: application/json; charset=utf-8\r\n"...)
+	}
+	if len(req.Body) > 0 || req.Method == http.MethodPost {
+		b = append(b, "Content-Length: "...)
+		b = append(strconv.AppendInt(b, int64(len(req.Body)), 10), "\r\n"...)
+	}
+	return append(append(b, "\r\n"...), req.Body...), nil
 }
+
+// breaksPath tells what can't stand in the first line of a request.
+func breaksPath(r rune) bool { return r <= ' ' || r >= 0x7f || r == '?' || r == '#' }

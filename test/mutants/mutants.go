@@ -29,7 +29,7 @@ var mutants = []mutant{
 				"internal/outbox/settle.go", "		WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls\n			AND d.state NOT IN ('delivered', 'dead', 'cancelled')\n		RETURNING d.id`\n	n := len(settles)",
 				"		WHERE d.id = u.id AND $1::bigint > 0 AND d.calls = u.was_calls\n			AND d.state NOT IN ('delivered', 'dead', 'cancelled')\n		RETURNING d.id`\n	n := len(settles)",
 			},
-			{"internal/outbox/settle.go", "JOIN outbox.lanes l ON l.lane = u.lane AND l.owner = $1 AND l.epoch = u.epoch", "JOIN outbox.lanes l ON l.lane = u.lane AND $1::bigint > 0"},
+			{"internal/outbox/settle.go", "WHERE l.lane = u.lane AND l.owner = $1 AND l.epoch = u.epoch", "WHERE l.lane = u.lane AND $1::bigint > 0"},
 		},
 		pkg: "./internal/outbox", tests: "TestAWorkerThatLostItsLeaseCanNotWrite",
 	},
@@ -64,8 +64,16 @@ var mutants = []mutant{
 	{
 		name: "redirects are followed",
 		edits: []edit{{
-			"internal/vendors/transport.go", "	resp, err := t.http.RoundTrip(hreq)\n",
-			"	resp, err := (&http.Client{Transport: t.http}).Do(hreq)\n",
+			"internal/vendors/transport.go", "	x.StartedAt, x.Duration = start, time.Since(start)\n",
+			`	if to, bad := url.Parse(x.Header.Get("Location")); bad == nil && x.Status/100 == 3 {
+		next := Request{Method: http.MethodGet, Path: to.EscapedPath(), Query: to.Query()}
+		if x.Status >= 307 {
+			next.Method, next.Body = req.Method, req.Body
+		}
+		return t.Do(ctx, next)
+	}
+	x.StartedAt, x.Duration = start, time.Since(start)
+`,
 		}},
 		pkg: "./internal/vendors/dmhub", tests: "TestConformance|TestNoFaultMakesAClassLie",
 	},
@@ -122,7 +130,7 @@ var mutants = []mutant{
 	{
 		name: "a lane is let go with what another worker added",
 		edits: []edit{{
-			"internal/outbox/settle.go", "u.release AND l.handed = u.met AND NOT l.news AS free", "u.release AND l.handed = u.met AS free",
+			"internal/outbox/settle.go", "const free = `u.release AND l.handed = u.met AND NOT l.news`", "const free = `u.release AND l.handed = u.met`",
 		}},
 		pkg: "./internal/outbox", tests: "TestALaneIsNotLetGoWhileAnotherWorkerHasAddedToIt",
 	},

@@ -28,6 +28,7 @@ type Account struct {
 	timeout     time.Duration
 	orders      *Deals
 	members     *memberCache
+	operations  map[event.Type]vendors.Operation
 }
 
 // New prepares an account without calling the vendor. Its error lists all that
@@ -39,14 +40,21 @@ func New(c Config, tokens vendors.TokenSource) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Account{
+	a := &Account{
 		client:      client,
 		semantics:   c.Semantics,
 		uuidTimeout: c.UUIDTimeout,
 		timeout:     c.Timeout,
 		orders:      c.OrderReads,
 		members:     newMemberCache(),
-	}, nil
+		operations:  map[event.Type]vendors.Operation{},
+	}
+	for _, t := range event.Types() {
+		if op, ok := a.operation(t); ok {
+			a.operations[t] = op
+		}
+	}
+	return a, nil
 }
 
 // Close drops the idle connections.
@@ -110,7 +118,7 @@ func (a *Account) write(call vendors.Call, op vendors.Operation) (req vendors.Re
 		Method:   http.MethodPost,
 		Path:     path(call.Event.Type, member),
 		Body:     body,
-		Personal: personal(call.Event),
+		Personal: func() []string { return personal(call.Event) },
 		MaySend:  call.MaySend,
 	}, "", nil
 }

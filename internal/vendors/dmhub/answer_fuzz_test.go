@@ -81,7 +81,7 @@ func FuzzResultIsClean(f *testing.F) {
 		said := before + quote(secret) + " " + quote(token) + " " + quote(person) + after
 		req := vendors.Request{
 			Method: http.MethodPost, Path: "/loyalty/v1", Query: url.Values{"value": {person}},
-			Secret: url.Values{"access_token": {token}}, Redact: []string{secret}, Personal: []string{person},
+			Secret: url.Values{"access_token": {token}}, Redact: []string{secret}, Personal: func() []string { return []string{person} },
 		}
 		for _, x := range []vendors.Exchange{
 			{Status: status, Body: []byte(said), Sent: true}, {Err: errors.New(said), Sent: true},

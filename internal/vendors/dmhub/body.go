@@ -19,6 +19,7 @@ func (a *Account) body(call vendors.Call, member string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
+	defer data.Release()
 	var set []event.Set
 	var drop []string
 	switch t := call.Event.Type; {

@@ -54,7 +54,7 @@ func (a *Account) lookUp(ctx context.Context, identity event.MemberIdentity) (st
 		Method:   http.MethodGet,
 		Path:     "/loyalty/v1/membershipService/getMembershipByIdentity",
 		Query:    url.Values{"type": {identity.Type}, "value": {identity.Value}},
-		Personal: []string{identity.Value, identity.Name},
+		Personal: func() []string { return []string{identity.Value, identity.Name} },
 	})
 	if r.Class == vendors.Refused {
 		switch rep.code {

@@ -49,6 +49,13 @@ func pointPath(member string) string {
 // Operation implements vendors.Vendor. AmountByRead is true for decrements: it
 // matters for an event with decrToZero only.
 func (a *Account) Operation(t event.Type) (vendors.Operation, bool) {
+	op, ok := a.operations[t]
+	return op, ok
+}
+
+// operation says what is known of a type's call; the account's settings are part
+// of it, and don't change.
+func (a *Account) operation(t event.Type) (vendors.Operation, bool) {
 	op := vendors.Operation{
 		Name:        "POST " + path(t, "{membershipId}"),
 		NeedsMember: true,

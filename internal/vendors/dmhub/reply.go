@@ -1,6 +1,7 @@
 package dmhub
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -32,16 +33,16 @@ type reply struct {
 // readReply reads both of DM Hub's error envelopes and plain objects. Codes come
 // as a string, a number or empty.
 func readReply(status int, body []byte) reply {
-	rep := reply{message: fmt.Sprintf("HTTP %d with a reply that isn't a JSON object", status)}
+	var rep reply
 	success := status == http.StatusOK || status == http.StatusCreated
-	if strings.TrimSpace(string(body)) == "null" {
+	if string(bytes.TrimSpace(body)) == "null" {
 		return reply{kind: null, ok: success, message: fmt.Sprintf("HTTP %d with an empty reply", status)}
 	}
 	// A map, since a struct would take "Code" for "code".
 	if rep.fields = fieldsOf(body); rep.fields == nil {
+		rep.message = fmt.Sprintf("HTTP %d with a reply that isn't a JSON object", status)
 		return rep
 	}
-	rep.message = fmt.Sprintf("HTTP %d with a reply of an unknown shape", status)
 	if code := rep.fields["error_code"]; present(code) && text(code) != "0" {
 		if rep.code, rep.message = text(code), text(rep.fields["error_description"]); rep.code != "" {
 			rep.kind = gatewayError
@@ -60,7 +61,9 @@ func readReply(status int, body []byte) reply {
 		}
 		return rep
 	}
-	rep.kind, rep.ok = object, success
+	if rep.kind, rep.ok = object, success; !success {
+		rep.message = fmt.Sprintf("HTTP %d with a reply of an unknown shape", status)
+	}
 	return rep
 }
 
