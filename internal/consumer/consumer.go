@@ -4,7 +4,6 @@ package consumer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -287,7 +286,7 @@ func (c *Consumer) decodeOne(subject string, header map[string][]string, data []
 	e, err := event.Decode(event.Message{Subject: subject, Header: header, Data: data}, event.Limits{}, stored)
 	if err != nil {
 		r := &outbox.Reject{
-			Subject: strings.ToValidUTF8(subject, "\uFFFD"), Sequence: sequence, Headers: headersJSON(header),
+			Subject: strings.ToValidUTF8(subject, "\uFFFD"), Sequence: sequence, Headers: header,
 			Payload: data, Reason: "unreadable", Detail: err.Error(),
 		}
 		var reject *event.Reject
@@ -298,18 +297,6 @@ func (c *Consumer) decodeOne(subject string, header map[string][]string, data []
 	}
 	return &outbox.Incoming{
 		Event: &e, Accounts: c.route(e.Type, e.Tenant), Sequence: sequence,
-		Binary: event.Binary(header), Headers: headersJSON(header), Payload: data,
+		Binary: event.Binary(header), Headers: header, Payload: data,
 	}, nil
-}
-
-// headersJSON returns headers as text that Postgres takes.
-func headersJSON(header map[string][]string) string {
-	if len(header) == 0 {
-		return "{}"
-	}
-	text, err := json.Marshal(header) // invalid UTF-8 becomes U+FFFD
-	if err != nil {
-		return "{}"
-	}
-	return strings.ReplaceAll(string(text), `\u0000`, `\ufffd`)
 }

@@ -72,6 +72,7 @@ func check(m Message, limits Limits, now time.Time, limit int) (Event, []Reject)
 	if c.doc, bad = scan(m.Data, name); bad != nil {
 		return Event{}, []Reject{*bad}
 	}
+	defer c.doc.release()
 	for _, f := range c.doc.flaws {
 		c.reject(f.reason, f.at, f.detail)
 	}

@@ -31,6 +31,9 @@ func ReadObject(text json.RawMessage) (*Object, error) {
 	return &Object{text, doc}, nil
 }
 
+// Release gives the object's memory back; what Get and Splice have returned stays.
+func (o *Object) Release() { o.doc.release() }
+
 // Get returns the text of a member's value, nil where there is none.
 func (o *Object) Get(name string) json.RawMessage {
 	at, found := o.doc.member(0, name)
@@ -45,7 +48,11 @@ func (o *Object) Get(name string) json.RawMessage {
 // has anything that the contract refuses, is left to that.
 func Fields(text json.RawMessage) (fields map[string]json.RawMessage, ok bool) {
 	o, err := ReadObject(text)
-	if err != nil || len(o.doc.flaws) > 0 {
+	if err != nil {
+		return nil, false
+	}
+	defer o.Release()
+	if len(o.doc.flaws) > 0 {
 		return nil, false
 	}
 	members := o.doc.members(0)
@@ -66,9 +73,11 @@ func Fields(text json.RawMessage) (fields map[string]json.RawMessage, ok bool) {
 // isn't touched. An error means that a value isn't JSON.
 func (o *Object) Splice(set []Set, drop []string) (json.RawMessage, error) {
 	for _, s := range set {
-		if _, bad := scan(s.Value, s.Key); bad != nil {
+		value, bad := scan(s.Value, s.Key)
+		if bad != nil {
 			return nil, fmt.Errorf("reading the value to set: %w", bad)
 		}
+		value.release()
 	}
 	out, changed := o.doc.splice(o.text, set, drop)
 	if !changed {
@@ -83,6 +92,7 @@ func Splice(text json.RawMessage, set []Set, drop []string) (json.RawMessage, er
 	if err != nil {
 		return nil, err
 	}
+	defer object.Release()
 	return object.Splice(set, drop)
 }
 

@@ -105,7 +105,7 @@ func correction(c *ShownConflict, now time.Time) (Incoming, error) {
 	if err != nil {
 		return Incoming{}, fmt.Errorf("%w: the contract doesn't take the second content as an update: %w", ErrRefused, err)
 	}
-	return Incoming{Event: &e, Headers: "{}", Payload: payload}, nil
+	return Incoming{Event: &e, Payload: payload}, nil
 }
 
 // resolveConflict locks an open conflict, carries the resolution out and records it.

@@ -3,6 +3,7 @@ package outbox
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,10 +19,10 @@ import (
 // Incoming is one valid event as it came from the stream.
 type Incoming struct {
 	Event    *event.Event
-	Accounts []string // where it goes to; none makes it held(unrouted)
-	Sequence uint64   // of the stream; tells a redelivery from a duplicate, no more
-	Binary   bool     // CloudEvents binary mode: Payload is the data alone
-	Headers  string   // as JSON, kept with a conflict
+	Accounts []string            // where it goes to; none makes it held(unrouted)
+	Sequence uint64              // of the stream; tells a redelivery from a duplicate, no more
+	Binary   bool                // CloudEvents binary mode: Payload is the data alone
+	Headers  map[string][]string // kept with a conflict
 	Payload  []byte
 }
 
@@ -29,7 +30,7 @@ type Incoming struct {
 type Reject struct {
 	Subject, Reason, Field, Detail string
 	Sequence                       uint64
-	Headers                        string // as JSON
+	Headers                        map[string][]string
 	Payload                        []byte
 }
 
@@ -313,7 +314,7 @@ func insertConflict(ctx context.Context, tx pgx.Tx, a arrival, cause, account st
 	e := a.Event
 	_, err := tx.Exec(ctx, sql, int64(a.Sequence), a.eventID, e.Time, a.identity.OrderNo, a.identity.UUID,
 		a.identity.Kind, a.identity.Tenant, account, cause, e.Hash[:], e.Source, e.ID, string(e.Type),
-		a.Binary, a.Headers, string(a.Payload))
+		a.Binary, headersJSON(a.Headers), string(a.Payload))
 	if err != nil {
 		return fmt.Errorf("keeping a conflict: %w", err)
 	}
@@ -388,7 +389,7 @@ func insertRejects(ctx context.Context, tx pgx.Tx, rejects []Reject) error {
 	})
 	var batch pgx.Batch
 	for _, r := range sorted {
-		batch.Queue(sql, int64(r.Sequence), r.Subject, r.Reason, r.Field, r.Detail, r.Headers, r.Payload)
+		batch.Queue(sql, int64(r.Sequence), r.Subject, r.Reason, r.Field, r.Detail, headersJSON(r.Headers), r.Payload)
 	}
 	if batch.Len() == 0 {
 		return nil
@@ -397,4 +398,16 @@ func insertRejects(ctx context.Context, tx pgx.Tx, rejects []Reject) error {
 		return fmt.Errorf("keeping rejects: %w", err)
 	}
 	return nil
+}
+
+// headersJSON returns headers as text that Postgres takes.
+func headersJSON(header map[string][]string) string {
+	if len(header) == 0 {
+		return "{}"
+	}
+	text, err := json.Marshal(header) // invalid UTF-8 becomes U+FFFD
+	if err != nil {
+		return "{}"
+	}
+	return strings.ReplaceAll(string(text), `\u0000`, `\ufffd`)
 }

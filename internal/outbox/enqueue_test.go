@@ -20,7 +20,7 @@ func (s *shop) batch(accept []string, lines ...line) outbox.Batch {
 		require.NoError(s.t, err)
 		s.sequence++
 		b.Events = append(b.Events, outbox.Incoming{
-			Event: &e, Accounts: []string{account}, Sequence: s.sequence, Headers: "{}", Payload: m.Data,
+			Event: &e, Accounts: []string{account}, Sequence: s.sequence, Payload: m.Data,
 		})
 	}
 	return b
@@ -126,7 +126,7 @@ func TestARejectIsKeptOncePerSubjectAndBytes(t *testing.T) {
 	s := newShop(t)
 	bad := outbox.Reject{
 		Subject: "sync.events.order.created", Reason: "not_json", Detail: "found end of text", Sequence: 1,
-		Headers: "{}", Payload: []byte{0, 0xff},
+		Payload: []byte{0, 0xff},
 	}
 	other := bad
 	other.Subject = "sync.events.order.updated"

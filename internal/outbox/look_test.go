@@ -226,7 +226,7 @@ func (s *shop) rejects(payload string, sequence uint64) {
 	s.t.Helper()
 	_, err := s.Enqueue(s.t.Context(), s.token, outbox.Batch{Rejects: []outbox.Reject{{
 		Subject: "sync.events.order.created", Reason: "missing_field", Field: "data.orderNo", Detail: "isn't there",
-		Sequence: sequence, Headers: `{"Nats-Msg-Id":["7"]}`, Payload: []byte(payload),
+		Sequence: sequence, Headers: map[string][]string{"Nats-Msg-Id": {"7"}}, Payload: []byte(payload),
 	}}})
 	require.NoError(s.t, err)
 }

@@ -64,7 +64,7 @@ func (m *model) enqueue(t *rapid.T) {
 		require.NoError(t, err)
 		m.shop.sequence++
 		b.Events = append(b.Events, outbox.Incoming{
-			Event: &e, Accounts: accounts, Sequence: m.shop.sequence, Headers: "{}", Payload: msg.Data,
+			Event: &e, Accounts: accounts, Sequence: m.shop.sequence, Payload: msg.Data,
 		})
 	}
 	out, err := m.Enqueue(m.ctx, p.token, b)

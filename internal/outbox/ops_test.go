@@ -111,7 +111,7 @@ func (s *shop) comesTo(accounts, accept []string, lines ...line) []int64 {
 		require.NoError(s.t, err)
 		s.sequence++
 		b.Events = append(b.Events, outbox.Incoming{
-			Event: &e, Accounts: accounts, Sequence: s.sequence, Headers: "{}", Payload: m.Data,
+			Event: &e, Accounts: accounts, Sequence: s.sequence, Payload: m.Data,
 		})
 	}
 	last := one[int64](s, `SELECT coalesce(max(id), 0) FROM outbox.deliveries`)

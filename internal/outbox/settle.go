@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -405,28 +406,27 @@ func queueLanes(b *pgx.Batch, token Token, updates []*LaneUpdate) {
 	}
 	// Where something rests in a lane that is let go, the lane is due when the
 	// first of it is. The deliveries were written before, in this transaction.
+	// Lanes are given, and so locked, in their order.
+	const free = `u.release AND l.handed = u.met AND NOT l.news`
+	const rests = `(u.put_down OR l.resting AND EXISTS (
+		SELECT FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL))`
 	const sql = `
-		WITH u AS (
-			SELECT u.*, l.lane AS found, u.release AND l.handed = u.met AND NOT l.news AS free,
-			       u.put_down OR l.resting AND EXISTS (
-			           SELECT FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL) AS rests
-			FROM unnest($2::uuid[], $3::int[], $4::text[], $5::timestamptz[], $6::int[], $7::bool[], $8::text[],
-				$9::bool[], $10::int[], $11::bool[])
-				u(lane, epoch, created, updated_to, refunds_by, deleted, member, release, met, put_down)
-			JOIN outbox.lanes l ON l.lane = u.lane AND l.owner = $1 AND l.epoch = u.epoch
-			ORDER BY l.lane FOR UPDATE OF l)
 		UPDATE outbox.lanes l SET
 			created = coalesce(nullif(u.created, ''), l.created),
 			updated_to = greatest(l.updated_to, u.updated_to),
 			open_refunds = greatest(l.open_refunds + u.refunds_by, 0),
 			deleted = l.deleted OR u.deleted,
 			member = coalesce(nullif(u.member, ''), l.member),
-			owner = CASE WHEN u.free THEN NULL ELSE l.owner END,
-			resting = CASE WHEN u.free THEN u.rests ELSE l.resting OR u.put_down END,
-			next_at = CASE WHEN u.free AND u.rests THEN (
+			owner = CASE WHEN ` + free + ` THEN NULL ELSE l.owner END,
+			resting = CASE WHEN ` + free + ` THEN ` + rests + ` ELSE l.resting OR u.put_down END,
+			next_at = CASE WHEN ` + free + ` AND ` + rests + ` THEN (
 				SELECT min(next_attempt_at) FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL) END
-		FROM u WHERE l.lane = u.lane
+		FROM unnest($2::uuid[], $3::int[], $4::text[], $5::timestamptz[], $6::int[], $7::bool[], $8::text[],
+			$9::bool[], $10::int[], $11::bool[])
+			u(lane, epoch, created, updated_to, refunds_by, deleted, member, release, met, put_down)
+		WHERE l.lane = u.lane AND l.owner = $1 AND l.epoch = u.epoch
 		RETURNING l.lane, l.owner IS NULL, l.news`
+	updates = slices.SortedFunc(slices.Values(updates), func(a, b *LaneUpdate) int { return bytes.Compare(a.Lane[:], b.Lane[:]) })
 	n := len(updates)
 	lanes, epochs, created, updated := make([]Lane, n), make([]int, n), make([]string, n), make([]*time.Time, n)
 	refunds, deleted, members, release := make([]int, n), make([]bool, n), make([]string, n), make([]bool, n)
