@@ -254,7 +254,6 @@ func (h *hand) settle(a *account, l *lane, w *outbox.Work, r vendors.Result, act
 	attempt := attemptOf(w, r, action, after.Calls)
 	via.gate.used--
 	e, put, next := h.settled(a, l, w, &outbox.Settle{Delivery: after, WasCalls: was, Attempt: attempt})
-	h.logAttempt(w, r, action, attempt)
 	h.metrics.attempt(via.Name, w.Type, action, r)
 	if action == string(Find) {
 		via.gate.spend(h.now(), r.Calls-1)
@@ -262,6 +261,7 @@ func (h *hand) settle(a *account, l *lane, w *outbox.Work, r vendors.Result, act
 	l.via = a
 	h.pumpLocked(via) // the intents of others travel along with what became of this
 	h.mu.Unlock()
+	h.logAttempt(w, r, action, attempt)
 
 	committed := make(chan struct{})
 	e.done = func(gone []int64, err error) {

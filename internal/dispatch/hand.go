@@ -40,6 +40,7 @@ type hand struct {
 	acts  sync.WaitGroup  // actions and commits under way
 	calls context.Context // of everything that actions ask for; ends when a drain has taken too long
 	cut   context.CancelFunc
+	idle  chan func()   // goroutines that have made calls, and wait for the next
 	wake  chan struct{} // something may be due
 	room  chan struct{} // closed, and made anew, when an account has room again
 	lost  chan error
@@ -76,7 +77,7 @@ func newHand(w *Worker, token outbox.Token, low int64, leaseUntil time.Time) *ha
 		Worker: w, token: token, low: low, maxID: low - 1, leaseUntil: leaseUntil,
 		log:      w.log.With().Int64("worker", int64(token)).Logger(),
 		accounts: map[string]*account{}, lanes: map[outbox.Lane]*lane{}, entering: map[*int64]struct{}{},
-		wake: make(chan struct{}, 1), room: make(chan struct{}), lost: make(chan error, 1), joined: w.now(),
+		idle: make(chan func()), wake: make(chan struct{}, 1), room: make(chan struct{}), lost: make(chan error, 1), joined: w.now(),
 	}
 	h.calls, h.cut = context.WithCancel(context.Background())
 	h.commit = newCommitter(w, token, h.log)
@@ -172,6 +173,25 @@ func (h *hand) end(ctx context.Context, within time.Duration, why error) error {
 		h.log.Warn().Int64("delivery", s.ID).Bool("resolved", resolved).Msg("recorded a late answer")
 	}
 	return failed
+}
+
+// inBackground runs an action in a goroutine that has run others where one is
+// idle: its stack has grown to what a call takes already.
+func (h *hand) inBackground(act func()) {
+	select {
+	case h.idle <- act:
+	default:
+		go func() {
+			for {
+				act()
+				select {
+				case act = <-h.idle:
+				case <-h.calls.Done():
+					return
+				}
+			}
+		}()
+	}
 }
 
 // maySend reports whether the first byte of a call may leave now.

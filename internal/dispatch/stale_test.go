@@ -60,7 +60,7 @@ func (s *shop) order(types ...event.Type) outbox.Batch {
 		require.NoError(s.t, err)
 		e, err := event.Decode(event.Message{Subject: event.Subject(kind), Data: payload}, event.Limits{}, received)
 		require.NoError(s.t, err)
-		b.Events = append(b.Events, outbox.Incoming{Event: &e, Accounts: []string{"dmhub"}, Sequence: s.sent, Headers: "{}", Payload: payload})
+		b.Events = append(b.Events, outbox.Incoming{Event: &e, Accounts: []string{"dmhub"}, Sequence: s.sent, Payload: payload})
 	}
 	return b
 }
