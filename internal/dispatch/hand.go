@@ -44,6 +44,7 @@ type hand struct {
 	wake  chan struct{} // something may be due
 	room  chan struct{} // closed, and made anew, when an account has room again
 	lost  chan error
+	dead  chan struct{} // another worker's lease has run out
 }
 
 // account is an account's part of the hand.
@@ -77,7 +78,8 @@ func newHand(w *Worker, token outbox.Token, low int64, leaseUntil time.Time) *ha
 		Worker: w, token: token, low: low, maxID: low - 1, leaseUntil: leaseUntil,
 		log:      w.log.With().Int64("worker", int64(token)).Logger(),
 		accounts: map[string]*account{}, lanes: map[outbox.Lane]*lane{}, entering: map[*int64]struct{}{},
-		idle: make(chan func()), wake: make(chan struct{}, 1), room: make(chan struct{}), lost: make(chan error, 1), joined: w.now(),
+		idle: make(chan func()), wake: make(chan struct{}, 1), room: make(chan struct{}),
+		lost: make(chan error, 1), dead: make(chan struct{}, 1), joined: w.now(),
 	}
 	h.calls, h.cut = context.WithCancel(context.Background())
 	h.commit = newCommitter(w, token, h.log)

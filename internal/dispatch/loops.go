@@ -54,6 +54,12 @@ func (h *hand) renew(unbounded context.Context) error {
 		return h.vouch(unbounded, h.token, false)
 	}
 	h.sawDecisions(renewed.Decisions)
+	if renewed.Dead {
+		select {
+		case h.dead <- struct{}{}:
+		default: // it is known already
+		}
+	}
 	gates, err := h.store.Gates(ctx)
 	if err != nil {
 		return err
@@ -268,10 +274,9 @@ func (h *hand) reload(a *account, l *lane) {
 	}
 }
 
-// recoverLoop takes over what dead workers have left.
+// recoverLoop takes over what dead workers have left, at the start and whenever a
+// renewal of the lease sees one.
 func (h *hand) recoverLoop(ctx context.Context) {
-	tick := time.NewTicker(max(h.config.Lease/6, time.Second))
-	defer tick.Stop()
 	for {
 		for {
 			n, found, err := h.store.Recover(ctx)
@@ -287,7 +292,7 @@ func (h *hand) recoverLoop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-h.dead:
 		}
 	}
 }

@@ -167,6 +167,20 @@ func TestALongLaneGoesOnBehindWhatIsHeldAtTheEndOfAWindow(t *testing.T) {
 	require.Zero(t, s.count(`SELECT count(*) FROM outbox.lanes WHERE owner IS NOT NULL`))
 }
 
+func TestAWorkerThatDiesLaterIsTakenOver(t *testing.T) {
+	s := newShop(t, nil)
+	s.config.Lease, s.accounts[0].Policy.Timeout = 3*time.Second, time.Second
+	s.begin()
+	_, err := s.Enqueue(t.Context(), s.batch(1, "16509"))
+	require.NoError(t, err)
+	s.eventually(map[string]int{"delivered": 1}) // so it has looked for dead workers already
+	b := s.batch(3, "16508")
+	b.Accept = []string{"dmhub"}
+	_, err = s.store.Enqueue(t.Context(), s.somebody(100*time.Millisecond), b)
+	require.NoError(t, err)
+	s.eventually(map[string]int{"delivered": 4})
+}
+
 func TestAMemberWithALongQueueLeavesRoomForOthers(t *testing.T) {
 	release := make(chan struct{})
 	s := newShop(t, func(e *event.Event) vendors.Class {

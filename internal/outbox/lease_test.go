@@ -139,6 +139,27 @@ func TestAWorkerThatLostItsLeaseCanNotWrite(t *testing.T) {
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.lanes WHERE created = 'delivered' AND next_at IS NOT NULL`))
 }
 
+func TestARenewalTellsOfAnotherWorkerThatHasDied(t *testing.T) {
+	s := newShop(t)
+	renews := func(token outbox.Token) outbox.Renewed {
+		r, err := s.Renew(t.Context(), token, time.Hour, 0, 0)
+		require.NoError(t, err)
+		return r
+	}
+	late := s.worker(time.Nanosecond)
+	require.False(t, renews(late).Dead, "it was only late itself")
+	s.worker(time.Hour)
+	require.False(t, renews(late).Dead, "both are alive")
+	s.worker(time.Nanosecond)
+	r := renews(late)
+	require.True(t, r.Dead)
+	require.Equal(t, 3, r.Count, "the dead don't share the limits")
+	_, found, err := s.Recover(t.Context())
+	require.NoError(t, err)
+	require.True(t, found)
+	require.False(t, renews(late).Dead, "it was taken over")
+}
+
 func TestRecoveryFindsALaneThatItsOwnerHadWorkedOff(t *testing.T) {
 	s := newShop(t)
 	dead := s.worker(time.Second)

@@ -49,6 +49,10 @@ func OpenForWorker(ctx context.Context, url string, maxConns int, idle time.Dura
 	})
 }
 
+// pingAfter is how long a connection may lie unused before it is tried first. What
+// runs every second isn't doubled by it.
+const pingAfter = 5 * time.Second
+
 func open(ctx context.Context, url string, maxConns int, idle time.Duration, planner map[string]string) (*Store, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -56,6 +60,7 @@ func open(ctx context.Context, url string, maxConns int, idle time.Duration, pla
 		return nil, errors.New("database.url: it can't be read as a Postgres URL or DSN")
 	}
 	config.MaxConns = int32(maxConns)
+	config.ShouldPing = func(_ context.Context, c pgxpool.ShouldPingParams) bool { return c.IdleDuration > pingAfter }
 	config.ConnConfig.RuntimeParams["application_name"] = "syncworker"
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = strconv.FormatInt(idle.Milliseconds(), 10)

@@ -33,12 +33,14 @@ type Renewed struct {
 	Peers
 	Low       int64 // where recovery would begin to look
 	Decisions int64 // the last entry of outbox.audit
+	Dead      bool  // another worker's lease has run out: Recover has something to do
 	// Vouched: the server that answers is the one that is known to have all that
 	// this token has committed.
 	Vouched bool
 }
 
-// Renew extends the worker's lease and tells how many workers share the limits.
+// Renew extends the worker's lease and tells how many workers share the limits, and
+// whether one has died.
 // low is a delivery id below which this worker holds nothing live; it replaces
 // known, the one that the last Renew returned, unless a claim has lowered it
 // meanwhile. It returns ErrLeaseLost where another worker has recovered what this
@@ -52,12 +54,15 @@ func (s *Store) Renew(ctx context.Context, token Token, lease time.Duration, kno
 			RETURNING low_delivery, server_started = pg_postmaster_start_time() AS vouched)
 		SELECT coalesce((SELECT low_delivery FROM renewed), -1), coalesce((SELECT vouched FROM renewed), false),
 		       (SELECT coalesce(max(id), 0) FROM outbox.audit),
-		       count(*) FILTER (WHERE w.token <> $1),
-		       count(*) FILTER (WHERE w.token < $1)
-		FROM outbox.workers w WHERE w.ended_at IS NULL AND w.lease_until > now()`
+		       count(*) FILTER (WHERE w.token <> $1 AND w.lease_until > now()),
+		       count(*) FILTER (WHERE w.token < $1 AND w.lease_until > now()),
+		       coalesce(bool_or(w.token <> $1 AND w.lease_until < now()), false)
+		FROM outbox.workers w WHERE w.ended_at IS NULL`
 	var r Renewed
 	var others int
-	if err := s.pool.QueryRow(ctx, sql, token, lease, known, low).Scan(&r.Low, &r.Vouched, &r.Decisions, &others, &r.Rank); err != nil {
+	err := s.pool.QueryRow(ctx, sql, token, lease, known, low).
+		Scan(&r.Low, &r.Vouched, &r.Decisions, &others, &r.Rank, &r.Dead)
+	if err != nil {
 		return Renewed{}, fmt.Errorf("renewing the worker's lease: %w", err)
 	}
 	if r.Low < 0 {
