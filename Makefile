@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help demo test chaos switches mutants bench isolation outage build deps lint fmt up
+.PHONY: help demo test chaos switches mutants bench isolation outage latency hot idle memory build deps lint fmt up
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -29,6 +29,18 @@ isolation: deps build ## what one bad order, member, account or event costs the 
 
 outage: deps build ## a vendor that is away, and the backlog behind it; DOWN=10m
 	cd bench && $(GO) run . -worker ../bin/syncworker -outage $(if $(DOWN),-down $(DOWN)) -out outage.json
+
+latency: deps build ## from the publisher to the vendor at 10, 100 and 1,000 events a second; FULL=1 for longer
+	cd bench && $(GO) run . -worker ../bin/syncworker -latency $(if $(FULL),-full) -events 100 -out latency.json
+
+hot: deps build ## what order allows: twenty busy members, and one with 100,000 events
+	cd bench && $(GO) run . -worker ../bin/syncworker -hot $(if $(FULL),-full) -out hot.json
+
+idle: deps build ## what a worker costs that has nothing to do
+	cd bench && $(GO) run . -worker ../bin/syncworker -idle -events 100 -out idle.json
+
+memory: deps build ## the worker's memory with more than a million events queued
+	cd bench && $(GO) run . -worker ../bin/syncworker -memory -events 100 -out memory.json
 
 mutants: deps ## break the program in twenty ways; each has to be caught by a test
 	$(GO) run ./test/mutants

@@ -37,6 +37,10 @@ type options struct {
 	iso     bool
 	outage  bool
 	down    time.Duration
+	latency bool
+	hot     bool
+	idle    bool
+	memory  bool
 }
 
 func main() {
@@ -58,6 +62,10 @@ func main() {
 	flag.BoolVar(&o.iso, "isolation", false, "what one bad order, member, account or event costs the others, in place of the rest")
 	flag.BoolVar(&o.outage, "outage", false, "what a vendor that is away costs, and what follows, in place of the rest")
 	flag.DurationVar(&o.down, "down", time.Minute, "how long the vendor is away, with -outage")
+	flag.BoolVar(&o.latency, "latency", false, "how long an event takes from its publisher to the vendor, in place of the rest")
+	flag.BoolVar(&o.hot, "hot", false, "what order allows: twenty busy members, and one with 100,000 events, in place of the rest")
+	flag.BoolVar(&o.idle, "idle", false, "what a worker costs that has nothing to do, in place of the rest")
+	flag.BoolVar(&o.memory, "memory", false, "the worker's memory with more than a million events queued, in place of the rest")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -77,6 +85,10 @@ func (o options) withDefaults() options {
 	if o.full || o.outage {
 		rounds, events = 9, 50_000
 	}
+	if o.hot {
+		events = hotEvents
+	}
+	o.sql = o.sql || o.idle
 	if o.rounds == 0 {
 		o.rounds = rounds
 	}
@@ -115,13 +127,21 @@ func run(ctx context.Context, o options, out io.Writer, p progress) (err error) 
 		return err
 	}
 	defer s.stop()
-	if o.iso {
+	switch {
+	case o.iso:
 		return s.isolation(ctx, o.rounds, out, p)
-	}
-	if o.outage {
+	case o.outage:
 		return s.outages(ctx, out, p)
+	case o.latency:
+		return s.latencies(ctx, out, p)
+	case o.hot:
+		return s.hot(ctx, out, p)
+	case o.idle:
+		return s.idle(ctx, out, p)
+	case o.memory:
+		return s.memory(ctx, out, p)
 	}
-	results, err := s.rounds(ctx, p)
+	results, err := s.rounds(ctx, scenes(o), p)
 	if err != nil {
 		return err
 	}
@@ -142,10 +162,10 @@ func run(ctx context.Context, o options, out io.Writer, p progress) (err error) 
 	return rep.save(o.out)
 }
 
-// rounds lets the contenders of all scenes go in turns.
-func (s *stack) rounds(ctx context.Context, p progress) (results []result, err error) {
+// rounds lets the contenders of each scene go in turns.
+func (s *stack) rounds(ctx context.Context, scenes []scene, p progress) (results []result, err error) {
 	o := s.opts
-	for _, sc := range scenes(o) {
+	for _, sc := range scenes {
 		for round := range o.rounds {
 			for i := range sc.contenders {
 				if round%2 == 1 {

@@ -139,18 +139,21 @@ func machineCPU() (busy, idle float64, err error) {
 }
 
 // peakMiB is the most memory that a process has had.
-func peakMiB(pid int) (float64, error) {
+func peakMiB(pid int) (float64, error) { return memoryOf(pid, "VmHWM:") }
+
+// memoryOf is a size in MiB that proc(5) has of a process.
+func memoryOf(pid int, field string) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("reading the memory of a process: %w", err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if size, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if size, ok := strings.CutPrefix(line, field); ok {
 			kib, err := strconv.ParseFloat(strings.Fields(size)[0], 64)
 			return kib / 1024, err
 		}
 	}
-	return 0, fmt.Errorf("reading the memory of process %d: /proc has no VmHWM", pid)
+	return 0, fmt.Errorf("reading the memory of process %d: /proc has no %s", pid, field)
 }
 
 // rowVersions reads how often rows were updated, and how often without touching

@@ -170,7 +170,7 @@ func (o *outage) before(ctx context.Context, _ absence) error {
 
 // during takes the vendor away and brings it back.
 func (o *outage) during(ctx context.Context, a absence) (err error) {
-	if o.untaken, err = o.leftInStream(ctx); err != nil {
+	if o.untaken, err = o.leftInStream(ctx, o.consumer); err != nil {
 		return err
 	}
 	o.cut = time.Now()
@@ -210,7 +210,7 @@ func (o *outage) look(ctx context.Context) error {
 	if !o.takenIn.IsZero() {
 		return nil
 	}
-	left, err := o.leftInStream(ctx)
+	left, err := o.leftInStream(ctx, o.consumer)
 	if err != nil || left > 0 {
 		return err
 	}

@@ -11,9 +11,9 @@ import (
 	"syncworker/internal/sandbox"
 )
 
-// leftInStream is how many events the worker hasn't acknowledged.
-func (o *outage) leftInStream(ctx context.Context) (uint64, error) {
-	c, err := o.js.Consumer(ctx, streamName, o.consumer)
+// leftInStream is how many events a consumer hasn't acknowledged.
+func (s *stack) leftInStream(ctx context.Context, consumer string) (uint64, error) {
+	c, err := s.js.Consumer(ctx, streamName, consumer)
 	if err != nil {
 		return 0, fmt.Errorf("looking at the consumer: %w", err)
 	}

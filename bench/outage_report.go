@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -34,6 +32,10 @@ type line struct {
 
 func atMost(what string, value, goal float64, unit, more string) line {
 	return line{What: what, Value: value, Unit: unit, Goal: fmt.Sprintf("at most %.4g", goal), Missed: value > goal, More: more}
+}
+
+func atLeast(what string, value, goal float64, unit, more string) line {
+	return line{What: what, Value: value, Unit: unit, Goal: fmt.Sprintf("at least %.4g", goal), Missed: value < goal, More: more}
 }
 
 func none(what string, value int, more string) line {
@@ -167,26 +169,36 @@ func reportOutages(out io.Writer, o options, m machine, reports []outageReport) 
 	var missed []string
 	for _, r := range reports {
 		fmt.Fprintf(out, "\n%s, away for %.0f s, %d events, %d of them to be sent when it is back\n", r.Outage, r.Seconds, r.Events, r.Backlog)
-		w := tabwriter.NewWriter(out, 0, 4, 3, ' ', 0)
-		for _, l := range r.Lines {
-			mark := ""
-			if l.Missed {
-				mark = "MISSED"
-				missed = append(missed, r.Outage+": "+l.What)
-			}
-			fmt.Fprintf(w, "%s\t%.4g %s\t%s\t%s\t%s\n", l.What, l.Value, l.Unit, l.Goal, mark, l.More) //nolint:errcheck // Flush says it
-		}
-		if err := w.Flush(); err != nil {
+		names, err := writeLines(out, r.Lines)
+		if err != nil {
 			return err
 		}
+		for _, name := range names {
+			missed = append(missed, r.Outage+": "+name)
+		}
 	}
-	text, err := json.MarshalIndent(map[string]any{"machine": m, "outages": reports}, "", "  ")
-	if err != nil {
+	if err := keep(o.out, map[string]any{"machine": m, "outages": reports}); err != nil {
 		return err
 	}
-	if err := os.WriteFile(o.out, append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("keeping the figures: %w", err)
+	return missedGoals(missed)
+}
+
+// writeLines prints figures beside their goals, and returns the goals that are missed.
+func writeLines(out io.Writer, lines []line) (missed []string, err error) {
+	w := tabwriter.NewWriter(out, 0, 4, 3, ' ', 0)
+	for _, l := range lines {
+		mark := ""
+		if l.Missed {
+			mark = "MISSED"
+			missed = append(missed, l.What)
+		}
+		fmt.Fprintf(w, "%s\t%.4g %s\t%s\t%s\t%s\n", l.What, l.Value, l.Unit, l.Goal, mark, l.More) //nolint:errcheck // Flush says it
 	}
+	return missed, w.Flush()
+}
+
+// missedGoals ends the run with an error where a goal is missed.
+func missedGoals(missed []string) error {
 	if len(missed) > 0 {
 		return fmt.Errorf("%w: %s", errGoalMissed, strings.Join(missed, "; "))
 	}

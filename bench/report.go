@@ -192,8 +192,11 @@ func list(mistakes map[string]int) string {
 	return strings.Join(kinds, ", ")
 }
 
-func (r report) save(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
+func (r report) save(path string) error { return keep(path, r) }
+
+// keep writes figures as JSON.
+func keep(path string, figures any) error {
+	text, err := json.MarshalIndent(figures, "", "  ")
 	if err != nil {
 		return err
 	}

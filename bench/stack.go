@@ -192,10 +192,30 @@ func (s *stack) queue(ctx context.Context) error {
 	}
 	for _, m := range messages {
 		s.bytes += len(m.Data)
-		if _, err := s.js.PublishMsgAsync(&nats.Msg{Subject: m.Subject, Header: nats.Header(m.Header), Data: m.Data}, jetstream.WithStallWait(time.Minute)); err != nil {
-			return fmt.Errorf("queueing an event: %w", err)
+	}
+	return s.publishAll(ctx, messages)
+}
+
+// publishAll fills an empty stream.
+func (s *stack) publishAll(ctx context.Context, messages []trade.Message) error {
+	for _, m := range messages {
+		if err := s.queueOne(m); err != nil {
+			return err
 		}
 	}
+	return s.queued(ctx, len(messages))
+}
+
+func (s *stack) queueOne(m trade.Message) error {
+	_, err := s.js.PublishMsgAsync(&nats.Msg{Subject: m.Subject, Header: nats.Header(m.Header), Data: m.Data}, jetstream.WithStallWait(time.Minute))
+	if err != nil {
+		return fmt.Errorf("queueing an event: %w", err)
+	}
+	return nil
+}
+
+// queued waits until that many events are in a stream that was empty.
+func (s *stack) queued(ctx context.Context, events int) error {
 	select {
 	case <-s.js.PublishAsyncComplete():
 	case <-time.After(time.Minute):
@@ -207,8 +227,8 @@ func (s *stack) queue(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking at the stream: %w", err)
 	}
-	if queued := stream.CachedInfo().State.Msgs; queued != uint64(s.opts.events) {
-		return fmt.Errorf("the stream has %d events and not %d: give an empty -dir", queued, s.opts.events)
+	if queued := stream.CachedInfo().State.Msgs; queued != uint64(events) {
+		return fmt.Errorf("the stream has %d events and not %d: give an empty -dir", queued, events)
 	}
 	return nil
 }
