@@ -145,22 +145,25 @@ func (a *app) work(ctx context.Context, c config.Config, log zerolog.Logger) err
 	return nil
 }
 
-// keepHouse looks after the partitions once an hour until the context ends.
+// keepHouse looks after the partitions once an hour until the context ends, and
+// again after a minute where that failed.
 func keepHouse(ctx context.Context, store *outbox.Store, retention time.Duration, log zerolog.Logger) {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		dropped, err := store.KeepHouse(ctx, retention)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			log.Warn().Err(err).Msg("looking after the partitions")
-		case len(dropped) > 0:
-			log.Info().Strs("partitions", dropped).Msg("dropped what is older than database.retention")
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
+		}
+		dropped, err := store.KeepHouse(ctx, retention)
+		timer.Reset(time.Hour)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			log.Warn().Err(err).Msg("looking after the partitions, and again in a minute")
+			timer.Reset(time.Minute)
+		case len(dropped) > 0:
+			log.Info().Strs("partitions", dropped).Msg("dropped what is older than database.retention")
 		}
 	}
 }

@@ -1,12 +1,14 @@
 package outbox_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"syncworker/internal/event"
+	"syncworker/internal/outbox"
 )
 
 func TestWhatIsDueForAnAccountThatLeftTheConfigurationIsHeld(t *testing.T) {
@@ -58,4 +60,30 @@ func TestRetentionDropsPartitionsOfWhichNothingLiveIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, dropped, 6)
 	require.Equal(t, before-6, partitions())
+}
+
+// Whoever writes waits behind one who waits for a table of its own.
+func TestHousekeepingDoesntWaitForWhoReads(t *testing.T) {
+	s := newShop(t)
+	s.exec(`SELECT outbox.ensure_partitions($1)`, time.Now().AddDate(-1, 0, 0))
+	next := time.Now().UTC().AddDate(0, 0, 1-time.Now().UTC().Day()).AddDate(0, 2, 0).Format("outbox.events_200601")
+	for what, missing := range map[string]bool{"nothing to make": false, "a month to make": true} {
+		t.Run(what, func(t *testing.T) {
+			if missing {
+				s.exec(`DROP TABLE ` + next)
+			}
+			reader, err := s.conn.Begin(t.Context())
+			require.NoError(t, err)
+			_, err = reader.Exec(t.Context(), `SELECT count(*) FROM outbox.events`)
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			_, err = s.KeepHouse(ctx, 90*24*time.Hour)
+			require.ErrorIs(t, err, outbox.ErrRead)
+			require.NoError(t, reader.Rollback(t.Context()))
+		})
+	}
+	dropped, err := s.KeepHouse(t.Context(), 90*24*time.Hour)
+	require.NoError(t, err)
+	require.Len(t, dropped, 6)
 }
