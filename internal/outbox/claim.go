@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
@@ -41,20 +40,20 @@ type Loaded struct {
 }
 
 // Claim takes up to limit lanes of the account that are due and that no worker
-// has, with their deliveries.
+// has, with their deliveries: of those that the last NextDue would have found.
 func (s *Store) Claim(ctx context.Context, token Token, account string, limit int) ([]*Loaded, error) {
 	const sql = `
 		UPDATE outbox.lanes SET owner = $1, epoch = epoch + 1, handed = 0, next_at = NULL, news = false
 		WHERE lane IN (
 			SELECT lane FROM outbox.lanes
-			WHERE account = $2 AND next_at <= now()
+			WHERE account = $2 AND next_at >= $4 AND next_at <= now()
 			ORDER BY next_at LIMIT $3
 			FOR UPDATE SKIP LOCKED)
 		RETURNING ` + laneColumns
 	var loaded []*Loaded
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		var err error
-		loaded, err = loadLanes(ctx, tx, token, sql, token, account, limit)
+		loaded, err = loadLanes(ctx, tx, token, sql, token, account, limit, s.looks.of(account).since)
 		return err
 	})
 	for i := 0; failpoint.Enabled && err == nil && i < len(loaded); i++ {
@@ -172,22 +171,25 @@ func countLoaded(ctx context.Context, tx pgx.Tx, loaded []*Loaded) error {
 	return err
 }
 
+// adoptSQL reads what a worker holds. Where it begins is asked first: in a join with
+// the worker's row the planner would read all deliveries to the end of the table.
+const adoptSQL = `
+	SELECT ` + workColumns + `
+	FROM outbox.deliveries d
+	JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at
+	WHERE d.id >= (SELECT low_delivery FROM outbox.workers WHERE token = $1) AND d.owner = $1
+		AND d.state IN ('pending', 'waiting', 'unknown', 'held')
+	ORDER BY d.lane_rank, d.event_time, d.id`
+
 // Adopt returns the deliveries that the database says this worker holds, so that
 // it can take into its hands those it doesn't know of: a commit whose answer was
 // lost on the way leaves such.
 func (s *Store) Adopt(ctx context.Context, token Token) ([]Handed, error) {
-	const sql = `
-		SELECT ` + workColumns + `
-		FROM outbox.workers w
-		JOIN outbox.deliveries d ON d.id >= w.low_delivery AND d.owner = w.token
-			AND d.state IN ('pending', 'waiting', 'unknown', 'held')
-		JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at
-		WHERE w.token = $1 ORDER BY d.lane_rank, d.event_time, d.id`
 	var adopted []Handed
 	var lanes []Lane
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		adopted, lanes = nil, nil
-		err := collectWork(ctx, tx, sql, []any{token}, func(w *Work) {
+		err := collectWork(ctx, tx, adoptSQL, []any{token}, func(w *Work) {
 			adopted, lanes = append(adopted, Handed{Work: *w}), append(lanes, w.Lane)
 		})
 		if err != nil || len(lanes) == 0 {
@@ -332,17 +334,4 @@ func (s *Store) StateOfRefund(ctx context.Context, account, tenant, orderNo, uui
 		return "", fmt.Errorf("reading the refund that is to be taken back: %w", err)
 	}
 	return state, nil
-}
-
-// NextDue returns when the next lane at rest is due, zero where none is.
-func (s *Store) NextDue(ctx context.Context, accounts []string) (time.Time, error) {
-	const sql = `
-		SELECT min(l.next_at) FROM unnest($1::text[]) u(account)
-		CROSS JOIN LATERAL (SELECT next_at FROM outbox.lanes
-			WHERE account = u.account AND next_at IS NOT NULL ORDER BY next_at LIMIT 1) l`
-	var at instant
-	if err := s.pool.QueryRow(ctx, sql, accounts).Scan(&at); err != nil {
-		return time.Time{}, fmt.Errorf("looking for lanes that are due: %w", err)
-	}
-	return time.Time(at), nil
 }

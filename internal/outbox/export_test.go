@@ -1,6 +1,9 @@
 package outbox
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // ListSQL lets tests look at the plan of a list.
 func (s *Store) ListSQL(ctx context.Context, f Filter, limit int) (sql string, args []any, err error) {
@@ -9,3 +12,9 @@ func (s *Store) ListSQL(ctx context.Context, f Filter, limit int) (sql string, a
 
 // IntendSQL is what commits intents.
 const IntendSQL = intendSQL
+
+// AdoptSQL reads what a worker holds.
+const AdoptSQL = adoptSQL
+
+// Since is from when on lanes that are due are looked for.
+func (s *Store) Since(account string) time.Time { return s.looks.of(account).since }

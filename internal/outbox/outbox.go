@@ -27,7 +27,8 @@ import (
 
 // Store is the outbox in one database. It is safe for concurrent use.
 type Store struct {
-	pool *pgxpool.Pool
+	pool  *pgxpool.Pool
+	looks looks
 }
 
 // Open connects to the database and checks that it answers. maxConns bounds the

@@ -98,11 +98,29 @@ func TestIntentsReadTheIndexOfALaneThatHasMostOfAll(t *testing.T) {
 	s.exec(`INSERT INTO outbox.deliveries (event_id, event_time, lane, lane_rank, account, type, state)
 		SELECT event_id, event_time, lane, lane_rank, account, type, state FROM outbox.deliveries, generate_series(1, 30000) WHERE id = $1`, id)
 	s.exec(`ANALYZE outbox.deliveries, outbox.lanes`)
+	plan := s.plan(`(bigint, bigint[], int[], timestamptz[]) AS `+outbox.IntendSQL, `(1, '{1}', '{0}', '{now}')`)
+	require.NotContains(t, plan, "Seq Scan on deliveries")
+}
+
+// plan is how a statement is run that is prepared with parameters.
+func (s *shop) plan(prepared, args string) string {
+	s.t.Helper()
 	s.exec(`SET plan_cache_mode = force_generic_plan`)
-	s.exec(`PREPARE intend (bigint, bigint[], int[], timestamptz[]) AS ` + outbox.IntendSQL)
-	rows, err := s.conn.Query(t.Context(), `EXPLAIN EXECUTE intend (1, '{1}', '{0}', '{now}')`, pgx.QueryExecModeSimpleProtocol)
-	require.NoError(t, err)
+	s.exec(`PREPARE looked_at ` + prepared)
+	rows, err := s.conn.Query(s.t.Context(), `EXPLAIN EXECUTE looked_at `+args, pgx.QueryExecModeSimpleProtocol)
+	require.NoError(s.t, err)
 	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(t, err)
-	require.NotContains(t, strings.Join(plan, "\n"), "Seq Scan on deliveries")
+	require.NoError(s.t, err)
+	return strings.Join(plan, "\n")
+}
+
+func TestWhatAWorkerHoldsIsReadFromWhereItBegins(t *testing.T) {
+	s := newShop(t)
+	id := s.comes(line{kind: event.PointIncremented, uuid: "p"})[0]
+	s.exec(`INSERT INTO outbox.deliveries (event_id, event_time, lane, lane_rank, account, type, state, delivered_at, owner)
+		SELECT n, event_time, lane, lane_rank, account, type, 'delivered', now(), 1
+		FROM outbox.deliveries, generate_series(1, 30000) n WHERE id = $1`, id)
+	s.exec(`ANALYZE outbox.deliveries, outbox.workers`)
+	s.exec(`SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off`)
+	require.Regexp(t, `Index Scan using deliveries_pkey on deliveries d.*\n\s+Index Cond: \(id >= `, s.plan(`(bigint) AS `+outbox.AdoptSQL, `(1)`))
 }
