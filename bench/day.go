@@ -10,12 +10,17 @@ import (
 	"syncworker/internal/trade"
 )
 
-// dayOf makes that many events of a day's trade: about six of ten concern
+// dayOf makes that many events of one day's trade.
+func (s *stack) dayOf(events int) ([]trade.Message, error) {
+	return tradeOf(1, s.members, events)
+}
+
+// tradeOf makes that many events of a day's trade: about six of ten concern
 // orders. Decrements that ask for more than there may be are left out, since they
 // take a second call, and both sides are to make the same calls.
-func (s *stack) dayOf(events int) ([]trade.Message, error) {
+func tradeOf(seed uint64, members []trade.Member, events int) ([]trade.Message, error) {
 	day, err := trade.New(trade.Config{
-		Seed: 1, Start: time.Now().UTC().Add(-trade.Hours), Members: s.members,
+		Seed: seed, Start: time.Now().UTC().Add(-trade.Hours), Members: members,
 		Orders: events/2 + 50, Points: events/2 + 50,
 	})
 	if err != nil {

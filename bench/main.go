@@ -36,6 +36,7 @@ type options struct {
 	sql     bool
 	iso     bool
 	outage  bool
+	growth  bool
 	down    time.Duration
 	latency bool
 	hot     bool
@@ -61,6 +62,7 @@ func main() {
 	flag.BoolVar(&o.sql, "statements", false, "print what each statement of the worker cost Postgres; costs some time itself")
 	flag.BoolVar(&o.iso, "isolation", false, "what one bad order, member, account or event costs the others, in place of the rest")
 	flag.BoolVar(&o.outage, "outage", false, "what a vendor that is away costs, and what follows, in place of the rest")
+	flag.BoolVar(&o.growth, "growth", false, "what tables that have grown cost, in place of the rest")
 	flag.DurationVar(&o.down, "down", time.Minute, "how long the vendor is away, with -outage")
 	flag.BoolVar(&o.latency, "latency", false, "how long an event takes from its publisher to the vendor, in place of the rest")
 	flag.BoolVar(&o.hot, "hot", false, "what order allows: twenty busy members, and one with 100,000 events, in place of the rest")
@@ -82,13 +84,13 @@ func exit(err error) {
 
 func (o options) withDefaults() options {
 	rounds, events := 3, 10_000
-	if o.full || o.outage {
+	if o.full && !o.growth || o.outage {
 		rounds, events = 9, 50_000
 	}
 	if o.hot {
 		events = hotEvents
 	}
-	o.sql = o.sql || o.idle
+	o.sql = o.sql || o.idle || o.growth
 	if o.rounds == 0 {
 		o.rounds = rounds
 	}
@@ -140,6 +142,8 @@ func run(ctx context.Context, o options, out io.Writer, p progress) (err error) 
 		return s.idle(ctx, out, p)
 	case o.memory:
 		return s.memory(ctx, out, p)
+	case o.growth:
+		return s.growth(ctx, out, p)
 	}
 	results, err := s.rounds(ctx, scenes(o), p)
 	if err != nil {
