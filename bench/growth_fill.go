@@ -53,7 +53,8 @@ const liveData = `'{"orderNo":"' || o || '","dateOrder":"2026-11-21T08:00:00Z","
 
 // liveSQL makes the n-th to m-th live orders, named after $3, from the id $4 on. Of
 // five, two are due; the others in the next day, as after a call that didn't get
-// through. $5 makes all of them due.
+// through. $5 makes all of them due. They fall due in another order than they came
+// in, which is the worst: each of those that are claimed together is on other pages.
 var liveSQL = `
 	INSERT INTO grown SELECT $4::bigint + 1 + n, now() - interval '1 hour', o, '', 'order.created', 'order.created', 'id:' || 10000 + n % 1999,
 		` + laneSQL("order", "o") + `, 'pending', CASE WHEN due THEN '' ELSE 'not_reached' END,
