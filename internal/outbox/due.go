@@ -15,7 +15,7 @@ import (
 // Transactions that began earlier may leave lanes up to lookBack before that, and
 // every sweepEvery a look begins with the first.
 const (
-	lookBack   = 10 * time.Second
+	lookBack   = 2 * time.Second
 	sweepEvery = 5 * time.Second
 )
 
