@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help demo test chaos switches mutants bench isolation outage latency hot idle memory growth build deps lint fmt up
+.PHONY: help demo test chaos switches mutants bench isolation outage latency hot idle memory growth scale build deps lint fmt up
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -44,6 +44,9 @@ memory: deps build ## the worker's memory with more than a million events queued
 
 growth: deps build ## tables that have grown, and a backlog, beside empty ones; FULL=1 for ten million, half an hour and 20 GB
 	cd bench && $(GO) run . -worker ../bin/syncworker -growth $(if $(FULL),-full) -out growth.json
+
+scale: deps build ## one, two and four workers, an account's limits over them, a NATS cluster; FULL=1
+	cd bench && $(GO) run . -worker ../bin/syncworker -scale $(if $(FULL),-full) -out scale.json
 
 mutants: deps ## break the program in twenty ways; each has to be caught by a test
 	$(GO) run ./test/mutants

@@ -12,15 +12,16 @@ import (
 
 // dayOf makes that many events of one day's trade.
 func (s *stack) dayOf(events int) ([]trade.Message, error) {
-	return tradeOf(1, s.members, events)
+	return tradeOf(1, "", s.members, events)
 }
 
 // tradeOf makes that many events of a day's trade: about six of ten concern
 // orders. Decrements that ask for more than there may be are left out, since they
-// take a second call, and both sides are to make the same calls.
-func tradeOf(seed uint64, members []trade.Member, events int) ([]trade.Message, error) {
+// take a second call, and both sides are to make the same calls. An empty
+// tenant is named by no event.
+func tradeOf(seed uint64, tenant string, members []trade.Member, events int) ([]trade.Message, error) {
 	day, err := trade.New(trade.Config{
-		Seed: seed, Start: time.Now().UTC().Add(-trade.Hours), Members: members,
+		Seed: seed, Tenant: tenant, Start: time.Now().UTC().Add(-trade.Hours), Members: members,
 		Orders: events/2 + 50, Points: events/2 + 50,
 	})
 	if err != nil {

@@ -218,7 +218,7 @@ var laneOfMember = laneSQL("member", "'id:' || $2::text")
 // publishDay brings fresh events: a day's trade of all members but the last, whose
 // lane is the long one, and some for orders that are blocked.
 func (m *growthRun) publishDay(ctx context.Context) error {
-	messages, err := tradeOf(uint64(m.runs), m.members[:len(m.members)-1], m.opts.events)
+	messages, err := tradeOf(uint64(m.runs), "", m.members[:len(m.members)-1], m.opts.events)
 	if err != nil {
 		return err
 	}

@@ -247,7 +247,7 @@ func (s *stack) freshStream(ctx context.Context) error {
 	}
 	_, err := s.js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{event.SubjectPrefix + ">"}, Storage: jetstream.FileStorage,
-		Discard: jetstream.DiscardNew, MaxBytes: streamBytes,
+		Discard: jetstream.DiscardNew, MaxBytes: streamBytes, Replicas: max(1, s.replicas),
 	})
 	if err != nil {
 		return fmt.Errorf("making the stream: %w", err)

@@ -37,6 +37,7 @@ type options struct {
 	iso     bool
 	outage  bool
 	growth  bool
+	scale   bool
 	down    time.Duration
 	latency bool
 	hot     bool
@@ -63,6 +64,7 @@ func main() {
 	flag.BoolVar(&o.iso, "isolation", false, "what one bad order, member, account or event costs the others, in place of the rest")
 	flag.BoolVar(&o.outage, "outage", false, "what a vendor that is away costs, and what follows, in place of the rest")
 	flag.BoolVar(&o.growth, "growth", false, "what tables that have grown cost, in place of the rest")
+	flag.BoolVar(&o.scale, "scale", false, "what more workers bring, whether limits hold over them, and a NATS cluster, in place of the rest; -events is for each worker, -only workers, limits or nats")
 	flag.DurationVar(&o.down, "down", time.Minute, "how long the vendor is away, with -outage")
 	flag.BoolVar(&o.latency, "latency", false, "how long an event takes from its publisher to the vendor, in place of the rest")
 	flag.BoolVar(&o.hot, "hot", false, "what order allows: twenty busy members, and one with 100,000 events, in place of the rest")
@@ -91,6 +93,12 @@ func (o options) withDefaults() options {
 		events = hotEvents
 	}
 	o.sql = o.sql || o.idle || o.growth
+	if o.scale {
+		rounds, events, o.sql = 1, 5_000, true // the statements are counted
+		if o.full {
+			rounds = 5
+		}
+	}
 	if o.rounds == 0 {
 		o.rounds = rounds
 	}
@@ -144,6 +152,8 @@ func run(ctx context.Context, o options, out io.Writer, p progress) (err error) 
 		return s.memory(ctx, out, p)
 	case o.growth:
 		return s.growth(ctx, out, p)
+	case o.scale:
+		return s.scale(ctx, out, p)
 	}
 	results, err := s.rounds(ctx, scenes(o), p)
 	if err != nil {

@@ -16,6 +16,7 @@ type scene struct {
 	echo       bool // a vendor that only echoes, in place of the sandbox
 	calls      int  // how many calls the sandbox remembers; 0: a thousand
 	rules      []sandbox.Rule
+	flights    *flights // notes every call; nil: nobody looks
 	contenders []contender
 }
 

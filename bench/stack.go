@@ -48,6 +48,7 @@ type stack struct {
 	members  []trade.Member
 	wanted   wanted
 	bytes    int // of all queued events
+	replicas int // of a fresh stream; 0: one
 	runs     int
 }
 

@@ -57,6 +57,9 @@ func (s *stack) startVendor(sc scene) (*vendor, error) {
 		}
 		handler = v.sandbox
 	}
+	if sc.flights != nil {
+		handler = sc.flights.record(handler)
+	}
 	v.handler = v.counted(handler)
 	return v, v.listen("127.0.0.1:0")
 }
