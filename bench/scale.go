@@ -60,7 +60,7 @@ type team struct {
 	*stack
 	database string
 	pool     *pgxpool.Pool
-	accounts []account
+	command  []string
 	env      []string
 	cores    float64 // for each; 0 is all there are
 	workers  []*process
@@ -73,11 +73,15 @@ func (s *stack) newTeam(ctx context.Context, accounts ...account) (*team, error)
 	if err != nil {
 		return nil, err
 	}
+	cmd, err := s.workerCommand(database, accounts...)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := pgxpool.New(ctx, s.databaseURL(database))
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Postgres: %w", err)
 	}
-	return &team{stack: s, database: database, pool: pool, accounts: accounts}, nil
+	return &team{stack: s, database: database, pool: pool, command: cmd.Args}, nil
 }
 
 // disband ends all workers and removes their database.
@@ -94,15 +98,8 @@ func (t *team) disband(ctx context.Context) error {
 
 // join starts one more worker.
 func (t *team) join() error {
-	cmd, err := t.workerCommand(t.database, t.accounts...)
-	if err != nil {
-		return err
-	}
+	cmd := exec.Command(t.command[0], t.command[1:]...)
 	cmd.Env = append(os.Environ(), t.env...)
-	return t.run(cmd)
-}
-
-func (t *team) run(cmd *exec.Cmd) error {
 	name := fmt.Sprintf("%s-%d", t.database, len(t.workers)+1)
 	w, err := t.launch(cmd, name)
 	if err != nil {

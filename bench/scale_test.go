@@ -54,7 +54,7 @@ func TestWhatMoreWorkersMissIsNamed(t *testing.T) {
 		all := goodWorkers()
 		spoil(all)
 		got := missedIn(workersGoals(all))
-		if want == "" && len(got) > 0 || want != "" && !slices.Contains(got, "4 workers, 0.15 of a core each: "+want) {
+		if want == "" && len(got) > 0 || want != "" && !slices.Contains(got, "4 workers, 0.1 of a core each: "+want) {
 			t.Errorf("%q: missed are %q", want, got)
 		}
 	}
@@ -193,7 +193,7 @@ func TestAScaleReportFailsWhereAGoalIsMissed(t *testing.T) {
 	}
 	rep.Workers[1].Overlaps = 1
 	err := rep.publish(&out, o)
-	if !errors.Is(err, errGoalMissed) || !strings.Contains(err.Error(), "2 workers, 0.15 of a core each: two calls of a lane at once") {
+	if !errors.Is(err, errGoalMissed) || !strings.Contains(err.Error(), "2 workers, 0.1 of a core each: two calls of a lane at once") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // partOfACore is what each worker gets, so that it is the worker that bounds what it
 // does, as on a machine of its own, and not what it shares this one with.
-const partOfACore = 0.15
+const partOfACore = 0.1
 
 // workerCores are the parts of a core that each worker gets: the whole machine
 // between them comes last.
@@ -170,17 +170,17 @@ func (t *team) bringDay(ctx context.Context, messages []trade.Message, v *vendor
 }
 
 // outOfOrder counts the deliveries that were called before one of their lane that
-// goes before them, although that one had been in the outbox for a second, longer
-// than the transaction took that brought it there.
+// goes before them, although that one was committed when their intent was made.
 func (t *team) outOfOrder(ctx context.Context) (n int, err error) {
 	const sql = `
 		WITH called AS (
-			SELECT d.lane, (d.lane_rank, d.event_time, d.id) AS place, d.received_at, min(a.started_at) AS at
-			FROM outbox.deliveries d JOIN outbox.attempts a ON a.delivery_id = d.id AND a.action = 'push'
-			GROUP BY d.lane, d.lane_rank, d.event_time, d.id, d.received_at)
+			SELECT d.lane, (d.lane_rank, d.event_time, d.id) AS place, d.first_sent_at AS intended,
+				(SELECT min(started_at) FROM outbox.attempts WHERE delivery_id = d.id AND action = 'push') AS at,
+				pg_xact_commit_timestamp(e.xmin) AS committed
+			FROM outbox.deliveries d JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at)
 		SELECT count(*) FROM called x WHERE EXISTS (
 			SELECT FROM called before WHERE before.lane = x.lane AND before.place < x.place
-				AND before.at > x.at AND before.received_at + interval '1 second' < x.at)`
+				AND before.at > x.at AND before.committed < x.intended)`
 	if err = t.pool.QueryRow(ctx, sql).Scan(&n); err != nil {
 		return 0, fmt.Errorf("looking for calls out of order: %w", err)
 	}

@@ -69,6 +69,9 @@ func startStack(ctx context.Context, o options) (s *stack, err error) {
 	if o.sql {
 		cfg.Settings = []string{"shared_preload_libraries=pg_stat_statements"}
 	}
+	if o.scale {
+		cfg.Settings = append(cfg.Settings, "track_commit_timestamp=on") // for the order of what several workers took in
+	}
 	s.postgres, err = devstack.StartPostgres(ctx, cfg)
 	if err != nil {
 		return s, err
