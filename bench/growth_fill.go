@@ -53,11 +53,11 @@ const liveData = `'{"orderNo":"' || o || '","dateOrder":"2026-11-21T08:00:00Z","
 
 // liveSQL makes the n-th to m-th live orders, named after $3, from the id $4 on. Of
 // five, two are due; the others in the next day, as after a call that didn't get
-// through. $5 makes all of them due: in the order in which they came, over $6 of them.
+// through. $5 makes all of them due.
 var liveSQL = `
 	INSERT INTO grown SELECT $4::bigint + 1 + n, now() - interval '1 hour', o, '', 'order.created', 'order.created', 'id:' || 10000 + n % 1999,
 		` + laneSQL("order", "o") + `, 'pending', CASE WHEN due THEN '' ELSE 'not_reached' END,
-		CASE WHEN due THEN now() - interval '1 hour' * (1 - n::float8 / $6::bigint) ELSE now() + interval '1 hour' + interval '1 day' * random() END, CASE WHEN due THEN 0 ELSE 1 END,
+		CASE WHEN due THEN now() - interval '1 hour' * random() ELSE now() + interval '1 hour' + interval '1 day' * random() END, CASE WHEN due THEN 0 ELSE 1 END,
 		'{"specversion":"1.0","id":"' || o || '","source":"pos/shanghai-001","type":"order.created","time":"2026-11-21T08:00:00Z","data":' || ` + liveData + ` || '}'
 	FROM (SELECT n, $3::text || n AS o, $5 OR n % 5 < 2 AS due FROM generate_series($1::bigint, $2) n) a`
 
@@ -175,7 +175,7 @@ func (f filler) live(ctx context.Context, name string, n int, due bool) error {
 	if err != nil {
 		return err
 	}
-	return f.run(ctx, n, liveSQL, name, first, due, n)
+	return f.run(ctx, n, liveSQL, name, first, due)
 }
 
 // lane adds n points of one member.

@@ -83,13 +83,12 @@ func (s *stack) limits(ctx context.Context, p progress) (held limitsHeld, err er
 		w.end() // no call is cut off
 	}
 	held.Phases = phases
-	disorder, err := t.outOfOrder(ctx)
-	if err != nil {
+	if err := t.readOrder(ctx, &held.upheld); err != nil {
 		return held, err
 	}
-	for i, l := range []*limited{&rated, &slotted} {
+	for _, l := range []*limited{&rated, &slotted} {
 		held.Calls += int(l.vendor.calls.Load())
-		held.upheld.count(&l.wanted, l.vendor, disorder*(1-i)) // counted for both at once
+		held.upheld.count(&l.wanted, l.vendor)
 	}
 	return held, held.measure(rated.calls.seen(), slotted.calls.seen())
 }

@@ -52,11 +52,11 @@ func printWorkers(w io.Writer, all []workersResult) {
 	for i, g := range all {
 		if i == 0 || all[i-1].Cores != g.Cores {
 			fmt.Fprintf(w, "\nworkers, %s, vendor at %s\tevents/s\tcalls in flight\tat most\tworkers' CPU\tPostgres\tNATS, vendor\tcommits/event\treloads\t"+ //nolint:errcheck // Flush says it
-				"each: queries/s\tcommits/s\twake-ups/s\tempty claims/s\tidle: queries/s\twake-ups/s\toverlaps\tdoubled\tout of order\tovertaken\tpoints\tlost\theld\n", coresText(g.Cores), scaleLatency)
+				"each: queries/s\tcommits/s\twake-ups/s\tempty claims/s\tidle: queries/s\twake-ups/s\toverlaps\tdoubled\tout of order\tnot met\tovertaken\tpoints\tlost\theld\n", coresText(g.Cores), scaleLatency)
 		}
-		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%d\t%.3f\t%.3f\t%.3f\t%.2f\t%.2f\t%.0f\t%.1f\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", //nolint:errcheck // Flush says it
+		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%d\t%.3f\t%.3f\t%.3f\t%.2f\t%.2f\t%.0f\t%.1f\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", //nolint:errcheck // Flush says it
 			g.Workers, g.PerSecond, g.Mean, g.Peak, g.CPU, g.PostgresCPU, g.SharedCPU, g.Commits, g.Reloads, g.Busy.Queries, g.Busy.Commits,
-			g.Busy.WakeUps, g.Busy.EmptyClaims, g.Idle.Queries, g.Idle.WakeUps, g.Overlaps, g.Doubled, g.OutOfOrder, g.Overtaken, g.PointsOvertaken, g.Lost, total(g.Held))
+			g.Busy.WakeUps, g.Busy.EmptyClaims, g.Idle.Queries, g.Idle.WakeUps, g.Overlaps, g.Doubled, g.OutOfOrder, g.Unmet, g.Overtaken, g.PointsOvertaken, g.Lost, total(g.Held))
 	}
 }
 
@@ -66,7 +66,7 @@ func printLimits(w io.Writer, l limitsHeld) {
 		fmt.Fprintf(w, "%s\t%.1f\t%.3f\t%.2f\t%.3f\t%.3f\t%.3f\t%d\n", //nolint:errcheck // Flush says it
 			s.Name, s.seconds(), s.Rate, s.AnySecond, s.AnyTen, s.FewestTen, s.InFlight, s.Peak)
 	}
-	fmt.Fprintf(w, "of %d calls: overlaps %d, doubled %d, out of order %d, overtaken %d, points %d\n", l.Calls, l.Overlaps, l.Doubled, l.OutOfOrder, l.Overtaken, l.PointsOvertaken) //nolint:errcheck // Flush says it
+	fmt.Fprintf(w, "of %d calls: overlaps %d, doubled %d, out of order %d, not met %d, overtaken %d, points %d\n", l.Calls, l.Overlaps, l.Doubled, l.OutOfOrder, l.Unmet, l.Overtaken, l.PointsOvertaken) //nolint:errcheck // Flush says it
 }
 
 func printNATS(w io.Writer, all []streamed) {

@@ -58,8 +58,10 @@ type workersResult struct {
 type upheld struct {
 	Overlaps int `json:"lane_overlaps"` // two calls of one lane at once
 	Doubled  int `json:"effects_doubled"`
-	// Calls before one that goes before them and was in the outbox by then.
+	// Calls before one that goes before them and had been committed for two seconds.
 	OutOfOrder int `json:"calls_out_of_order"`
+	// The same with one that was committed just then: its worker hadn't met it yet.
+	Unmet int `json:"calls_before_one_not_met"`
 	// Effects behind one of a later event of the stream: another worker had read that
 	// one sooner.
 	Overtaken       int `json:"effects_overtaken"`
@@ -68,13 +70,12 @@ type upheld struct {
 
 // count adds what the vendor's ledger and the worker's tables show, and returns
 // how many effects the ledger lacks.
-func (k *upheld) count(w *wanted, v *vendor, outOfOrder int) (lost int) {
+func (k *upheld) count(w *wanted, v *vendor) (lost int) {
 	ledger := w.judge(v.effects())
 	k.Doubled += ledger.Doubled
 	k.Overtaken += ledger.OutOfOrder
 	k.PointsOvertaken += ledger.PointsOutOfOrder
 	k.Overlaps += w.overlaps(v.sandbox.Violations(), v.sandbox.Calls())
-	k.OutOfOrder += outOfOrder
 	return len(ledger.missing)
 }
 
@@ -114,9 +115,8 @@ func (s *stack) withWorkers(ctx context.Context, workers int, cores float64) (g 
 	during := middle(all, .15, .75)
 	g.Peak, g.Mean = inFlight(all, during)
 	g.PerSecond = float64(arrived(all, during)) / during.seconds()
-	disorder, err := t.outOfOrder(ctx)
-	g.Lost = g.upheld.count(&wanted, v, disorder)
-	return g, err
+	g.Lost = g.upheld.count(&wanted, v)
+	return g, t.readOrder(ctx, &g.upheld)
 }
 
 // bringDay takes the workers from idle through the day's trade.
@@ -169,22 +169,25 @@ func (t *team) bringDay(ctx context.Context, messages []trade.Message, v *vendor
 	return err
 }
 
-// outOfOrder counts the deliveries that were called before one of their lane that
+// readOrder counts the deliveries that were called before one of their lane that
 // goes before them, although that one was committed when their intent was made.
-func (t *team) outOfOrder(ctx context.Context) (n int, err error) {
+func (t *team) readOrder(ctx context.Context, k *upheld) error {
 	const sql = `
 		WITH called AS (
 			SELECT d.lane, (d.lane_rank, d.event_time, d.id) AS place, d.first_sent_at AS intended,
 				(SELECT min(started_at) FROM outbox.attempts WHERE delivery_id = d.id AND action = 'push') AS at,
 				pg_xact_commit_timestamp(e.xmin) AS committed
-			FROM outbox.deliveries d JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at)
-		SELECT count(*) FROM called x WHERE EXISTS (
-			SELECT FROM called before WHERE before.lane = x.lane AND before.place < x.place
-				AND before.at > x.at AND before.committed < x.intended)`
-	if err = t.pool.QueryRow(ctx, sql).Scan(&n); err != nil {
-		return 0, fmt.Errorf("looking for calls out of order: %w", err)
+			FROM outbox.deliveries d JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at),
+		hurried AS (
+			SELECT max(x.intended - before.committed) > interval '2 seconds' AS long
+			FROM called x JOIN called before ON before.lane = x.lane AND before.place < x.place
+				AND before.at > x.at AND before.committed < x.intended
+			GROUP BY x.lane, x.place)
+		SELECT count(*) FILTER (WHERE long), count(*) FILTER (WHERE NOT long) FROM hurried`
+	if err := t.pool.QueryRow(ctx, sql).Scan(&k.OutOfOrder, &k.Unmet); err != nil {
+		return fmt.Errorf("looking for calls out of order: %w", err)
 	}
-	return n, nil
+	return nil
 }
 
 // held counts what waits for a person, by its reason.
