@@ -21,7 +21,7 @@ type growthRow struct {
 }
 
 // growthRows puts the rounds of each stage together. While an open query computes it
-// takes a core; those rounds stand for themselves.
+// takes a core: those rounds stand for themselves, and one in which it ended for nothing.
 func growthRows(results []growthResult) (rows []growthRow) {
 	type key struct {
 		stage string
@@ -37,11 +37,11 @@ func growthRows(results []growthResult) (rows []growthRow) {
 	}
 	for _, r := range results {
 		other, both := empty[key{r.Stage, r.Round}]
-		if !r.Grown || !both {
+		if !r.Grown || !both || r.Computing != other.Computing {
 			continue
 		}
 		name := r.Stage
-		if r.Computing || other.Computing {
+		if r.Computing {
 			name += ", which computes"
 		}
 		if !slices.Contains(names, name) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,9 @@ func TestAStageIsTheMedianOfItsRounds(t *testing.T) {
 }
 
 func TestRoundsInWhichAQueryComputesStandForThemselves(t *testing.T) {
-	results := append(pair("q", 1, 500, 600), pair("q", 2, 1000, 1000)...)
-	results[1].Computing = true // as the round began
+	results := slices.Concat(pair("q", 1, 500, 600), pair("q", 2, 100, 1000), pair("q", 3, 1000, 1000))
+	results[0].Computing, results[1].Computing = true, true
+	results[2].Computing = true // and ended in the middle of the round
 	rows := growthRows(results)
 	if len(rows) != 2 || rows[0].Stage != "q, which computes" || rows[1].Stage != "q" || rows[1].Throughput != 1 {
 		t.Errorf("rows %+v", rows)
