@@ -12,9 +12,10 @@ import (
 )
 
 // act does what a lane's step says, and what may follow at once, in one slot.
-func (h *hand) act(a *account, l *lane, step Step) {
+// intended tells that the intent of the first is committed, and that a call that
+// has its slot before that has it.
+func (h *hand) act(a *account, l *lane, step Step, intended bool) {
 	defer h.acts.Done()
-	intended := false
 	for step.Act != nil {
 		step = h.do(a, l, step, intended)
 		intended = true
@@ -45,7 +46,7 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	// What a person would have to clear up has its slot before its intent.
 	op, _ := a.ops(w.Type)
 	first := stake(op, step) == stakesPerson
-	if first {
+	if first && !intended {
 		h.enter(a)
 	}
 	if !intended && !h.intend(a, l, w) {

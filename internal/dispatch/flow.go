@@ -112,7 +112,7 @@ func (h *hand) pumpLocked(via *account) {
 		}
 		l.busy, l.via = true, via
 		h.acts.Add(1)
-		h.inBackground(func() { h.act(a, l, step) })
+		h.inBackground(func() { h.act(a, l, step, false) })
 	}
 }
 

@@ -278,6 +278,15 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 	}
 	floor := h.maxID + 1
 	h.entering[&floor] = struct{}{}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	chosen := &choice{hand: h}
+	if !h.draining {
+		h.acts.Add(1) // a drain waits for what was chosen
+		defer h.acts.Done()
+		defer context.AfterFunc(h.calls, stop)()
+		b.Intend = chosen.intend
+	}
 	h.mu.Unlock()
 
 	out, err := h.store.Enqueue(ctx, h.token, b)
@@ -286,10 +295,11 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 	defer h.mu.Unlock()
 	delete(h.entering, &floor)
 	if err != nil {
+		chosen.takeBack()
 		h.suspect = missedAnswer
 		return out, err
 	}
-	h.takeAll(out.Handed)
+	h.takeAll(out.Handed, chosen)
 	for _, x := range out.Taken {
 		h.takeEmpty(x)
 	}
@@ -301,10 +311,11 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 
 // takeAll takes what was handed over together. A lane is considered only once all
 // of it is there: its order isn't that of arrival. The lock is held.
-func (h *hand) takeAll(handed []outbox.Handed) {
+func (h *hand) takeAll(handed []outbox.Handed, chosen *choice) {
 	for i := range handed {
 		h.take(&handed[i])
 	}
+	chosen.begin(handed)
 	for i := range handed {
 		if l := h.lanes[handed[i].Lane.Lane]; l != nil {
 			h.consider(h.accounts[handed[i].Account], l)

@@ -123,6 +123,9 @@ func (h *hand) adopt(ctx context.Context) error {
 		lost[adopted[i].Lane.Lane]++
 	}
 	for i := range adopted {
+		if w := &adopted[i].Work; w.State == outbox.Inflight {
+			w.State = outbox.Pending // its intent came with it, and who doesn't know of it hasn't called
+		}
 		x := adopted[i].Lane
 		if l := h.lanes[x.Lane]; l == nil || l.Epoch != x.Epoch {
 			// All that was ever handed over is met with these; what else the
@@ -130,7 +133,7 @@ func (h *hand) adopt(ctx context.Context) error {
 			h.lanes[x.Lane] = &lane{Lane: Lane{LaneState: x}, handed: x.Handed - lost[x.Lane], stale: true}
 		}
 	}
-	h.takeAll(adopted)
+	h.takeAll(adopted, &choice{hand: h})
 	return nil
 }
 

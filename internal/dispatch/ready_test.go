@@ -28,6 +28,18 @@ func (v *preparing) Ready(context.Context) vendors.Result {
 	return vendors.Result{Class: vendors.Applied, StartedAt: time.Now()}
 }
 
+func (v *preparing) IsReady() bool { return false }
+
+// unready is a vendor that has to be asked before each call, so that no intent
+// travels with its event.
+type unready struct{ *counting }
+
+func (unready) Ready(context.Context) vendors.Result {
+	return vendors.Result{Class: vendors.Applied, StartedAt: time.Now()}
+}
+
+func (unready) IsReady() bool { return false }
+
 func TestAnIntentIsCommittedOnceThereIsAToken(t *testing.T) {
 	sent := make(chan struct{})
 	s := newShop(t, func(*event.Event) vendors.Class { close(sent); return vendors.Applied })

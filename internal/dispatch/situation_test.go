@@ -76,6 +76,8 @@ func (handy) Token(context.Context, vendors.FetchToken) (vendors.Token, error) {
 	return vendors.Token{Value: "t", Generation: 1}, nil
 }
 
+func (handy) Has() bool { return true }
+
 func (handy) Refresh(context.Context, int64, vendors.FetchToken) (vendors.Token, error) {
 	return vendors.Token{Value: "t", Generation: 2}, nil
 }

@@ -14,7 +14,7 @@ func TestWhatIsHandedOverTogetherGoesInTheOrderOfItsLane(t *testing.T) {
 	later, earlier := row(t, 7, "incr:later pending at=2m"), row(t, 8, "incr:earlier pending at=1m")
 	later.Event.Member.MembershipID, earlier.Event.Member.MembershipID = "16508", "16508"
 	h.mu.Lock()
-	h.takeAll([]outbox.Handed{{Work: *later, Lane: state}, {Work: *earlier, Lane: state}})
+	h.takeAll([]outbox.Handed{{Work: *later, Lane: state}, {Work: *earlier, Lane: state}}, &choice{hand: h})
 	h.mu.Unlock()
 	first := h.commit.next()
 	require.Len(t, first, 1)

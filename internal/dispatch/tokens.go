@@ -43,6 +43,15 @@ func (t *Tokens) Token(ctx context.Context, fetch vendors.FetchToken) (vendors.T
 	return t.replace(ctx, stored.Generation, fetch)
 }
 
+// Has implements vendors.TokenSource.
+func (t *Tokens) Has() bool {
+	if !t.mu.TryLock() { // it is being fetched, perhaps
+		return false
+	}
+	defer t.mu.Unlock()
+	return t.fresh()
+}
+
 // Refresh implements vendors.TokenSource.
 func (t *Tokens) Refresh(ctx context.Context, used int64, fetch vendors.FetchToken) (vendors.Token, error) {
 	t.mu.Lock()

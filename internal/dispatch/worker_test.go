@@ -78,7 +78,7 @@ func newShop(t *testing.T, answer func(*event.Event) vendors.Class) *shop {
 		Name: "till", Lease: 30 * time.Second, Drain: 5 * time.Second, Poll: 20 * time.Millisecond,
 		Circuit: Circuit{Probe: time.Second, MaxProbe: time.Second},
 	}
-	s.Worker = New(store, accounts, config, zerolog.New(s.log).Level(zerolog.WarnLevel),
+	s.Worker = New(store, accounts, config, zerolog.New(zerolog.SyncWriter(s.log)).Level(zerolog.WarnLevel),
 		NewMetrics(prometheus.NewRegistry()), time.Now, func() float64 { return 0.5 })
 	return s
 }
@@ -274,6 +274,7 @@ func TestAdoptingWhileBusyTakesNothingTwice(t *testing.T) {
 
 func TestNoCallBeginsOnceADrainHasBegun(t *testing.T) {
 	s := newShop(t, nil)
+	s.accounts[0].Vendor = unready{s.vendor}
 	ctx := t.Context()
 	h, err := s.Worker.begin(ctx)
 	require.NoError(t, err)

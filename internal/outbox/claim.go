@@ -178,7 +178,7 @@ const adoptSQL = `
 	FROM outbox.deliveries d
 	JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at
 	WHERE d.id >= (SELECT low_delivery FROM outbox.workers WHERE token = $1) AND d.owner = $1
-		AND d.state IN ('pending', 'waiting', 'unknown', 'held')
+		AND d.state IN ('pending', 'waiting', 'inflight', 'unknown', 'held')
 	ORDER BY d.lane_rank, d.event_time, d.id`
 
 // Adopt returns the deliveries that the database says this worker holds, so that

@@ -64,17 +64,18 @@ func (s *Store) SendSecond(ctx context.Context, id int64, actor, why string, now
 			return "", err
 		}
 		a.Accounts, uuid = route(a.Event.Type, a.Event.Tenant), a.Event.UUID
-		fresh, _, err := insertIdentities(ctx, tx, []Incoming{a})
-		if err != nil {
+		var known identities
+		var first, second pgx.Batch
+		queueIdentities(&first, []Incoming{a}, &known)
+		if err := tx.SendBatch(ctx, &first).Close(); err != nil {
 			return "", err
 		}
+		fresh, _ := known.split()
 		if len(fresh) == 0 {
 			return "", fmt.Errorf("%w: a publisher has used the uuid %s for this order", ErrRefused, uuid)
 		}
-		if err := insertEvents(ctx, tx, fresh); err != nil {
-			return "", err
-		}
-		return uuid, insertDeliveries(ctx, tx, person, Batch{}, fresh, &Enqueued{})
+		queueEvents(&second, fresh)
+		return uuid, deliver(ctx, tx, &second, person, Batch{}, fresh, &Enqueued{})
 	})
 	if err != nil {
 		return "", fmt.Errorf("sending the second of conflict %d: %w", id, err)

@@ -43,6 +43,11 @@ type Batch struct {
 	Accept []string
 	// Full are lanes of which the worker has enough in its hands.
 	Full []Lane
+	// Intend chooses, of the deliveries that the worker is about to hold, those that
+	// it calls at once: it sets their SentAt, and their intent is written with them.
+	// It is asked again where the transaction is run again: its last answer counts.
+	// The ids of deliveries aren't known yet.
+	Intend func([]Handed)
 	// Recovered: these events were acknowledged before, but the database has
 	// lost them. Whether they were sent is not known.
 	Recovered bool
@@ -68,6 +73,8 @@ type Enqueued struct {
 type Handed struct {
 	Work
 	Lane LaneState
+	// SentAt is set where its intent was written with it: no call was made before.
+	SentAt time.Time
 }
 
 // ErrDoubted means that the stream has to be read again first: the database has
@@ -76,48 +83,14 @@ var ErrDoubted = errors.New("the database has gone back in time, and the stream 
 
 // Enqueue commits a batch: new events with their deliveries, conflicts, and
 // rejects. It is idempotent: a batch that is enqueued again adds nothing.
-func (s *Store) Enqueue(ctx context.Context, token Token, b Batch) (Enqueued, error) {
-	var out Enqueued
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		out = Enqueued{}
-		b := b
-		st, err := holds(ctx, tx, token)
-		if err != nil {
-			return err
-		}
-		if st.doubted && !b.Recovered {
-			return ErrDoubted
-		}
-		if !st.alive {
-			b.Accept = nil // they rest: nobody would ever take over what this token holds
-		}
-		if err := insertRejects(ctx, tx, b.Rejects); err != nil {
-			return err
-		}
-		fresh, seen, err := insertIdentities(ctx, tx, b.Events)
-		if err != nil {
-			return err
-		}
-		if len(seen) > 0 {
-			if err := meetAgain(ctx, tx, seen, &out); err != nil {
-				return err
-			}
-		}
-		if fresh, err = dropRecreated(ctx, tx, fresh, &out); err != nil {
-			return err
-		}
-		if len(fresh) == 0 {
-			return nil
-		}
-		out.Events = len(fresh)
-		if err := insertEvents(ctx, tx, fresh); err != nil {
-			return err
-		}
-		if err := insertDeliveries(ctx, tx, token, b, fresh, &out); err != nil {
-			return err
-		}
-		return failpoint.Each(failpoint.InboxCommitting, b.Events, typeOfIncoming)
-	})
+func (s *Store) Enqueue(ctx context.Context, token Token, b Batch) (out Enqueued, err error) {
+	again := false // rarely: some create is of an order that was deleted
+	for err = errRecreated; err == errRecreated; again = true {
+		err = s.inTx(ctx, func(tx pgx.Tx) error {
+			out = Enqueued{}
+			return enqueue(ctx, tx, token, b, again, &out)
+		})
+	}
 	if err == nil {
 		err = failpoint.Each(failpoint.InboxCommitted, b.Events, typeOfIncoming)
 	}
@@ -126,6 +99,60 @@ func (s *Store) Enqueue(ctx context.Context, token Token, b Batch) (Enqueued, er
 			len(b.Events), len(b.Rejects), err)
 	}
 	return out, nil
+}
+
+// errRecreated rolls back what took a create of a deleted order for any other.
+var errRecreated = errors.New("there is a create of an order that was deleted")
+
+// enqueue sends what doesn't depend on an answer together: latency is trips. With
+// apart, creates of deleted orders are taken out first.
+func enqueue(ctx context.Context, tx pgx.Tx, token Token, b Batch, apart bool, out *Enqueued) error {
+	var first pgx.Batch
+	var st standing
+	var known identities
+	queueHolds(&first, token, &st)
+	queueRejects(&first, b.Rejects)
+	queueIdentities(&first, b.Events, &known)
+	if err := tx.SendBatch(ctx, &first).Close(); err != nil {
+		return fmt.Errorf("inserting identities and rejects: %w", err)
+	}
+	if st.doubted && !b.Recovered {
+		return ErrDoubted
+	}
+	if !st.alive {
+		b.Accept = nil // they rest: nobody would ever take over what this token holds
+	}
+	fresh, seen := known.split()
+	if len(seen) > 0 {
+		if err := meetAgain(ctx, tx, seen, out); err != nil {
+			return err
+		}
+	}
+	var second pgx.Batch
+	var recreated []recreation
+	queueRecreated(&second, fresh, &recreated)
+	if apart {
+		err := tx.SendBatch(ctx, &second).Close()
+		if err == nil {
+			fresh, err = dropRecreated(ctx, tx, fresh, recreated, out)
+		}
+		if err != nil {
+			return fmt.Errorf("looking for deleted orders: %w", err)
+		}
+		second, recreated = pgx.Batch{}, nil
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	out.Events = len(fresh)
+	queueEvents(&second, fresh)
+	if err := deliver(ctx, tx, &second, token, b, fresh, out); err != nil {
+		return err
+	}
+	if len(recreated) > 0 {
+		return errRecreated
+	}
+	return failpoint.Each(failpoint.InboxCommitting, b.Events, typeOfIncoming)
 }
 
 func typeOfIncoming(in Incoming) string { return string(in.Event.Type) }
@@ -149,28 +176,32 @@ func compareIdentity(a, b event.Identity) int {
 	return 0
 }
 
-// insertIdentities adds the identities that are new, in one fixed order so that
-// two batches can't wait for each other. Of several events in the batch with one
-// identity, the first to arrive is the one that counts.
-func insertIdentities(ctx context.Context, tx pgx.Tx, incoming []Incoming) (fresh, seen []arrival, err error) {
+// identities are what a batch's events are known by.
+type identities struct {
+	firsts, seen []arrival // of one identity in the batch, the first to arrive counts
+	ids          map[event.Identity]int64
+}
+
+// queueIdentities adds the identities that are new, in one fixed order so that
+// two batches can't wait for each other.
+func queueIdentities(b *pgx.Batch, incoming []Incoming, known *identities) {
 	arrivals := make([]arrival, len(incoming))
 	for i, in := range incoming {
 		arrivals[i] = arrival{Incoming: in, identity: in.Event.Identity()}
 	}
 	slices.SortStableFunc(arrivals, func(a, b arrival) int { return compareIdentity(a.identity, b.identity) })
-
-	var firsts []arrival
 	for i, a := range arrivals {
 		if i > 0 && arrivals[i-1].identity == a.identity {
-			seen = append(seen, a)
+			known.seen = append(known.seen, a)
 		} else {
-			firsts = append(firsts, a)
+			known.firsts = append(known.firsts, a)
 		}
 	}
-	n := len(firsts)
+	n := len(known.firsts)
+	known.ids = make(map[event.Identity]int64, n)
 	orderNos, uuids, kinds, tenants := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	times, sequences, hashes := make([]time.Time, n), make([]int64, n), make([][]byte, n)
-	for i, a := range firsts {
+	for i, a := range known.firsts {
 		orderNos[i], uuids[i], kinds[i], tenants[i] = a.identity.OrderNo, a.identity.UUID, a.identity.Kind, a.identity.Tenant
 		times[i], sequences[i], hashes[i] = a.Event.Time, int64(a.Sequence), a.Event.Hash[:]
 	}
@@ -180,20 +211,21 @@ func insertIdentities(ctx context.Context, tx pgx.Tx, incoming []Incoming) (fres
 			$5::timestamptz[], $6::bigint[], $7::bytea[])
 		ON CONFLICT DO NOTHING
 		RETURNING order_no, uuid, kind, tenant, event_id`
-	rows, err := tx.Query(ctx, sql, orderNos, uuids, kinds, tenants, times, sequences, hashes, event.HashVersion)
-	if err != nil {
-		return nil, nil, fmt.Errorf("inserting identities: %w", err)
-	}
-	ids := make(map[event.Identity]int64, n)
-	var identity event.Identity
-	var id int64
-	_, err = pgx.ForEachRow(rows, []any{&identity.OrderNo, &identity.UUID, &identity.Kind, &identity.Tenant, &id},
-		func() error { ids[identity] = id; return nil })
-	if err != nil {
-		return nil, nil, fmt.Errorf("inserting identities: %w", err)
-	}
-	for _, a := range firsts {
-		if id, ok := ids[a.identity]; ok {
+	b.Queue(sql, orderNos, uuids, kinds, tenants, times, sequences, hashes, event.HashVersion).Query(func(rows pgx.Rows) error {
+		var identity event.Identity
+		var id int64
+		_, err := pgx.ForEachRow(rows, []any{&identity.OrderNo, &identity.UUID, &identity.Kind, &identity.Tenant, &id},
+			func() error { known.ids[identity] = id; return nil })
+		return err
+	})
+}
+
+// split returns the events that are new, in the order of their arrival, and those
+// whose identity was there before.
+func (known *identities) split() (fresh, seen []arrival) {
+	seen = known.seen
+	for _, a := range known.firsts {
+		if id, ok := known.ids[a.identity]; ok {
 			a.eventID = id
 			fresh = append(fresh, a)
 		} else {
@@ -202,7 +234,7 @@ func insertIdentities(ctx context.Context, tx pgx.Tx, incoming []Incoming) (fres
 	}
 	// Ids follow the order of identities; what follows wants that of arrival.
 	slices.SortStableFunc(fresh, func(a, b arrival) int { return int(int64(a.Sequence) - int64(b.Sequence)) })
-	return fresh, seen, nil
+	return fresh, seen
 }
 
 // meetAgain counts duplicates and keeps conflicts among events whose identity
@@ -247,9 +279,14 @@ func meetAgain(ctx context.Context, tx pgx.Tx, seen []arrival, out *Enqueued) er
 	return nil
 }
 
-// dropRecreated takes out creates of orders that were deleted before: such an
-// order may exist at a vendor only because a person says so.
-func dropRecreated(ctx context.Context, tx pgx.Tx, fresh []arrival, out *Enqueued) ([]arrival, error) {
+// recreation is an order that a delete has had its effect on.
+type recreation struct {
+	orderNo, tenant string
+	deletedBy       int64 // the event
+}
+
+// queueRecreated looks for creates of orders that were deleted before.
+func queueRecreated(b *pgx.Batch, fresh []arrival, found *[]recreation) {
 	var orderNos, tenants []string
 	for _, a := range fresh {
 		if a.Event.Type == event.OrderCreated {
@@ -257,7 +294,7 @@ func dropRecreated(ctx context.Context, tx pgx.Tx, fresh []arrival, out *Enqueue
 		}
 	}
 	if len(orderNos) == 0 {
-		return fresh, nil
+		return
 	}
 	// A delete that is itself still waiting for its create only overtook it.
 	const sql = `
@@ -265,19 +302,20 @@ func dropRecreated(ctx context.Context, tx pgx.Tx, fresh []arrival, out *Enqueue
 		FROM unnest($1::text[], $2::text[]) u(order_no, tenant)
 		JOIN outbox.identities i ON (i.order_no, i.uuid, i.kind, i.tenant) = (u.order_no, '', 'order.deleted', u.tenant)
 		WHERE EXISTS (SELECT FROM outbox.deliveries d WHERE d.event_id = i.event_id AND d.state = 'delivered')`
-	rows, err := tx.Query(ctx, sql, orderNos, tenants)
-	if err != nil {
-		return nil, fmt.Errorf("looking for deleted orders: %w", err)
-	}
+	b.Queue(sql, orderNos, tenants).Query(func(rows pgx.Rows) error {
+		var r recreation
+		_, err := pgx.ForEachRow(rows, []any{&r.orderNo, &r.tenant, &r.deletedBy}, func() error { *found = append(*found, r); return nil })
+		return err
+	})
+}
+
+// dropRecreated takes out creates of orders that were deleted before: such an
+// order may exist at a vendor only because a person says so.
+func dropRecreated(ctx context.Context, tx pgx.Tx, fresh []arrival, found []recreation, out *Enqueued) ([]arrival, error) {
 	type key struct{ orderNo, tenant string }
 	deleted := map[key]int64{}
-	var k key
-	var id int64
-	if _, err := pgx.ForEachRow(rows, []any{&k.orderNo, &k.tenant, &id}, func() error { deleted[k] = id; return nil }); err != nil {
-		return nil, fmt.Errorf("looking for deleted orders: %w", err)
-	}
-	if len(deleted) == 0 {
-		return fresh, nil
+	for _, r := range found {
+		deleted[key{r.orderNo, r.tenant}] = r.deletedBy
 	}
 	var kept []arrival
 	for _, a := range fresh {
@@ -321,7 +359,7 @@ func insertConflict(ctx context.Context, tx pgx.Tx, a arrival, cause, account st
 	return nil
 }
 
-func insertEvents(ctx context.Context, tx pgx.Tx, fresh []arrival) error {
+func queueEvents(b *pgx.Batch, fresh []arrival) {
 	const sql = `
 		INSERT INTO outbox.events (id, event_time, occurred_at, amount, points, tenant, type, ce_id, source,
 			traceparent, order_no, uuid, membership_id, member, store, sales_channel, pattern, remark,
@@ -367,14 +405,11 @@ func insertEvents(ctx context.Context, tx pgx.Tx, fresh []arrival) error {
 	for i := range text {
 		args = append(args, text[i])
 	}
-	if _, err := tx.Exec(ctx, sql, append(args, toZero, binary, payloads)...); err != nil {
-		return fmt.Errorf("inserting events: %w", err)
-	}
-	return nil
+	b.Queue(sql, append(args, toZero, binary, payloads)...)
 }
 
-// insertRejects keeps what the contract refused, once per subject and bytes.
-func insertRejects(ctx context.Context, tx pgx.Tx, rejects []Reject) error {
+// queueRejects keeps what the contract refused, once per subject and bytes.
+func queueRejects(b *pgx.Batch, rejects []Reject) {
 	const sql = `
 		INSERT INTO outbox.rejects (last_sequence, digest, subject, reason, field, detail, headers, payload)
 		VALUES ($1, sha256(convert_to($2, 'UTF8') || '\x00'::bytea || $7), $2, $3, $4, $5, $6, $7)
@@ -387,17 +422,9 @@ func insertRejects(ctx context.Context, tx pgx.Tx, rejects []Reject) error {
 		}
 		return bytes.Compare(a.Payload, b.Payload)
 	})
-	var batch pgx.Batch
 	for _, r := range sorted {
-		batch.Queue(sql, int64(r.Sequence), r.Subject, r.Reason, r.Field, r.Detail, headersJSON(r.Headers), r.Payload)
+		b.Queue(sql, int64(r.Sequence), r.Subject, r.Reason, r.Field, r.Detail, headersJSON(r.Headers), r.Payload)
 	}
-	if batch.Len() == 0 {
-		return nil
-	}
-	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("keeping rejects: %w", err)
-	}
-	return nil
 }
 
 // headersJSON returns headers as text that Postgres takes.

@@ -21,12 +21,11 @@ type route struct {
 	reason  string
 	key     *string // the vendor key that is claimed for it, where the vendor takes one
 	owner   *Token
+	handed  *Handed // where the worker gets it
 }
 
-// insertDeliveries gives each fresh event one delivery per account. Lanes that
-// are free are taken by this worker in the same statement, so that what was just
-// committed needs neither a poll nor a second transaction.
-func insertDeliveries(ctx context.Context, tx pgx.Tx, token Token, b Batch, fresh []arrival, out *Enqueued) error {
+// routesOf gives each fresh event one delivery per account.
+func routesOf(b Batch, fresh []arrival) []*route {
 	var routes []*route
 	for i := range fresh {
 		a := &fresh[i]
@@ -46,9 +45,17 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, token Token, b Batch, fres
 			routes = append(routes, r)
 		}
 	}
-	lanes, err := joinLanes(ctx, tx, token, b, routes)
-	if err != nil {
-		return err
+	return routes
+}
+
+// deliver inserts the deliveries of fresh events. Lanes that are free are taken by
+// this worker, so that what is just committed needs neither a poll nor, where it
+// goes at once, a second transaction. The statements in first go before.
+func deliver(ctx context.Context, tx pgx.Tx, first *pgx.Batch, token Token, b Batch, fresh []arrival, out *Enqueued) error {
+	routes, lanes := routesOf(b, fresh), map[Lane]*laneRow{}
+	queueJoins(first, token, b, routes, lanes)
+	if err := tx.SendBatch(ctx, first).Close(); err != nil {
+		return fmt.Errorf("joining lanes: %w", err)
 	}
 	if err := freeAbandoned(ctx, tx, restingInHands(lanes)); err != nil {
 		return err
@@ -63,11 +70,36 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, token Token, b Batch, fres
 			r.owner = &token
 		}
 	}
+	b.handOver(routes, lanes)
 	ids, err := insertRoutes(ctx, tx, routes)
 	if err != nil {
 		return err
 	}
 	return settleRoutes(ctx, tx, token, b, routes, ids, lanes, out)
+}
+
+// handOver prepares what the worker gets, and lets it choose what it calls at once.
+func (b *Batch) handOver(routes []*route, lanes map[Lane]*laneRow) {
+	var handed []Handed
+	for _, r := range routes {
+		if r.owner != nil {
+			handed = append(handed, Handed{
+				Lane: lanes[r.lane].LaneState,
+				Work: Work{Event: r.Event, Delivery: Delivery{
+					EventID: r.eventID, EventTime: r.Event.Time, Lane: r.lane,
+					Account: r.account, Type: r.Event.Type, State: Pending, VendorKey: deref(r.key),
+				}},
+			})
+		}
+	}
+	if b.Intend != nil && len(handed) > 0 {
+		b.Intend(handed)
+	}
+	for _, r := range routes {
+		if r.owner != nil {
+			r.handed, handed = &handed[0], handed[1:]
+		}
+	}
 }
 
 // laneRow is a lane as its upsert leaves it.
@@ -118,10 +150,10 @@ func (b *Batch) takes(r *route) bool {
 	return r.account != "" && !b.Recovered && slices.Contains(b.Accept, r.account)
 }
 
-// joinLanes adds to the lanes of these deliveries, in lane order. A lane that is
+// queueJoins adds to the lanes of these deliveries, in lane order. A lane that is
 // idle, with nothing at rest, is taken; where another worker has it, or where
 // something is at rest, the new deliveries rest too and the lane has news.
-func joinLanes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes []*route) (map[Lane]*laneRow, error) {
+func queueJoins(batch *pgx.Batch, token Token, b Batch, routes []*route, joined map[Lane]*laneRow) {
 	type joining struct {
 		*route
 		count int
@@ -166,23 +198,16 @@ func joinLanes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes []*r
 			               ELSE l.next_at END
 		RETURNING lane, kind, account, tenant, epoch, handed, created, updated_to,
 			open_refunds, deleted, member, owner, resting`
-	rows, err := tx.Query(ctx, sql, token, lanes, kinds, accounts, tenants, counts, take)
-	if err != nil {
-		return nil, fmt.Errorf("joining lanes: %w", err)
-	}
-	defer rows.Close()
-	joined := make(map[Lane]*laneRow, n)
-	for rows.Next() {
-		var r laneRow
-		if err := rows.Scan(append(r.columns(), &r.owner, &r.resting)...); err != nil {
-			return nil, fmt.Errorf("joining lanes: %w", err)
+	batch.Queue(sql, token, lanes, kinds, accounts, tenants, counts, take).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var r laneRow
+			if err := rows.Scan(append(r.columns(), &r.owner, &r.resting)...); err != nil {
+				return err
+			}
+			joined[r.Lane] = &r
 		}
-		joined[r.Lane] = &r
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("joining lanes: %w", err)
-	}
-	return joined, nil
+		return rows.Err()
+	})
 }
 
 // laneColumns is what columns scans.
@@ -200,23 +225,26 @@ func insertRoutes(ctx context.Context, tx pgx.Tx, routes []*route) (map[delivery
 	n := len(routes)
 	events, times, lanes, ranks := make([]int64, n), make([]time.Time, n), make([]Lane, n), make([]int16, n)
 	accounts, types, states, reasons := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	owners, keys := make([]*Token, n), make([]*string, n)
+	owners, keys, sentAt := make([]*Token, n), make([]*string, n), make([]*time.Time, n)
 	for i, r := range routes {
+		if r.handed != nil && !r.handed.SentAt.IsZero() {
+			r.state, sentAt[i] = Inflight, &r.handed.SentAt
+		}
 		events[i], times[i], lanes[i], ranks[i] = r.eventID, r.Event.Time, r.lane, Rank(r.Event.Type)
 		accounts[i], types[i], states[i], reasons[i] = r.account, string(r.Event.Type), string(r.state), r.reason
 		owners[i], keys[i] = r.owner, r.key
 	}
 	const sql = `
 		INSERT INTO outbox.deliveries (event_id, event_time, lane, lane_rank, account, type, state, reason, owner,
-			vendor_key, ambiguous, ever_ambiguous, key_used, next_attempt_at)
-		SELECT u.*, u.state = 'unknown', u.state = 'unknown', u.state = 'unknown',
+			vendor_key, first_sent_at, calls, ambiguous, ever_ambiguous, key_used, next_attempt_at)
+		SELECT u.*, (u.state = 'inflight')::int, u.state = 'unknown', u.state = 'unknown', u.state = 'unknown',
 		       CASE WHEN u.state = 'unknown' THEN now() END
 		FROM unnest($1::bigint[], $2::timestamptz[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::text[],
-			$8::text[], $9::bigint[], $10::text[]) u(event_id, event_time, lane, lane_rank, account, type, state,
-			reason, owner, vendor_key)
+			$8::text[], $9::bigint[], $10::text[], $11::timestamptz[]) u(event_id, event_time, lane, lane_rank, account,
+			type, state, reason, owner, vendor_key, first_sent_at)
 		ON CONFLICT (account, vendor_key) WHERE vendor_key IS NOT NULL DO NOTHING
 		RETURNING event_id, account, id, received_at`
-	rows, err := tx.Query(ctx, sql, events, times, lanes, ranks, accounts, types, states, reasons, owners, keys)
+	rows, err := tx.Query(ctx, sql, events, times, lanes, ranks, accounts, types, states, reasons, owners, keys, sentAt)
 	if err != nil {
 		return nil, fmt.Errorf("inserting deliveries: %w", err)
 	}
@@ -289,13 +317,8 @@ func settleRoutes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes [
 			out.Rested = out.Rested || r.account != ""
 			continue
 		}
-		out.Handed = append(out.Handed, Handed{
-			Lane: lanes[r.lane].LaneState,
-			Work: Work{Event: r.Event, Delivery: Delivery{
-				ID: in.id, EventID: r.eventID, ReceivedAt: in.at, EventTime: r.Event.Time, Lane: r.lane,
-				Account: r.account, Type: r.Event.Type, State: Pending, VendorKey: deref(r.key),
-			}},
-		})
+		r.handed.ID, r.handed.ReceivedAt = in.id, in.at
+		out.Handed = append(out.Handed, *r.handed)
 	}
 	return nil
 }

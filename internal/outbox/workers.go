@@ -81,27 +81,35 @@ type standing struct {
 	doubted bool
 }
 
+const holdsSQL = `
+	SELECT ended_at IS NULL, server_started = pg_postmaster_start_time(),
+		(SELECT coalesce(max(id), 0) FROM outbox.audit),
+		coalesce((SELECT max(at) FROM outbox.audit WHERE target = 'database' AND action = 'doubt')
+			> (SELECT coalesce(min(doubt_read), '-infinity') FROM outbox.positions), false)
+	FROM outbox.workers WHERE token = $1 FOR KEY SHARE`
+
 // holds looks at a token. Until the transaction is over, a recovery of this worker
 // waits; its own commits don't. It returns ErrServerChanged where nobody has vouched
 // for the server yet, and ErrWentBack where it doesn't know the token.
 func holds(ctx context.Context, tx pgx.Tx, token Token) (s standing, err error) {
-	const sql = `
-		SELECT ended_at IS NULL, server_started = pg_postmaster_start_time(),
-			(SELECT coalesce(max(id), 0) FROM outbox.audit),
-			coalesce((SELECT max(at) FROM outbox.audit WHERE target = 'database' AND action = 'doubt')
-				> (SELECT coalesce(min(doubt_read), '-infinity') FROM outbox.positions), false)
-		FROM outbox.workers WHERE token = $1 FOR KEY SHARE`
+	return s, s.read(tx.QueryRow(ctx, holdsSQL, token))
+}
+
+// queueHolds is holds as part of a batch.
+func queueHolds(b *pgx.Batch, token Token, s *standing) { b.Queue(holdsSQL, token).QueryRow(s.read) }
+
+func (s *standing) read(row pgx.Row) error {
 	var same bool
-	err = tx.QueryRow(ctx, sql, token).Scan(&s.alive, &same, &s.decisions, &s.doubted)
+	err := row.Scan(&s.alive, &same, &s.decisions, &s.doubted)
 	switch {
 	case err == pgx.ErrNoRows:
-		return standing{}, ErrWentBack
+		return ErrWentBack
 	case err != nil:
-		return standing{}, fmt.Errorf("looking at the worker's token: %w", err)
+		return fmt.Errorf("looking at the worker's token: %w", err)
 	case !same:
-		return standing{}, ErrServerChanged
+		return ErrServerChanged
 	}
-	return s, nil
+	return nil
 }
 
 // End gives up the token: whatever the worker still holds is recovered at once.

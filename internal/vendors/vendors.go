@@ -54,6 +54,9 @@ type Preparer interface {
 	// there is, and costs nothing where there was; every other class is why not.
 	// Push fetches one all the same where the gateway refuses it.
 	Ready(ctx context.Context) Result
+	// IsReady reports whether Ready would find all that a push needs, without
+	// asking anybody or waiting for it.
+	IsReady() bool
 }
 
 // Finder reads back whether a write took effect. Asserted once, at start.
@@ -213,6 +216,9 @@ type TokenSource interface {
 	// Token returns the current token, fetching one where there is none or it
 	// is about to expire.
 	Token(ctx context.Context, fetch FetchToken) (Token, error)
+	// Has reports whether Token would return one without asking anybody. It
+	// doesn't wait.
+	Has() bool
 	// Refresh replaces the token that the gateway refused. It fetches only
 	// where the stored generation is still the one that was used.
 	Refresh(ctx context.Context, used int64, fetch FetchToken) (Token, error)

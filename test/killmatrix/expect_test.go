@@ -74,6 +74,8 @@ type outcome struct {
 // where the vendor has applied its call then, or not.
 func expect(s step, t event.Type, applied bool) outcome {
 	switch {
+	case s.Point == fp.InboxCommitted && s.action != fail && goesAtOnce(t):
+		return expect(step{fp.Intended, s.action, false}, t, false)
 	case slices.Contains([]fp.Point{fp.Fetched, fp.InboxCommitting, fp.InboxCommitted, fp.Acked, fp.Claimed}, s.Point):
 		return outcome{"delivered", 1, "push"} // nothing was called yet
 	case s.Point == fp.Intended && s.action == fail:
@@ -98,6 +100,13 @@ func expect(s step, t event.Type, applied bool) outcome {
 	default:
 		return after("", t, applied, whenLost(t, applied))
 	}
+}
+
+// goesAtOnce reports whether the intent of an operation is committed with its event:
+// its lane is idle and the token is there, since its order was created before, and
+// nothing else has to be found out.
+func goesAtOnce(t event.Type) bool {
+	return t != event.OrderCreated && !t.Point() && t != event.OrderRefundDeleted
 }
 
 // meanwhile is how the event stands before a frozen worker comes back.

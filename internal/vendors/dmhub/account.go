@@ -67,6 +67,9 @@ func (a *Account) Ready(ctx context.Context) vendors.Result {
 	return a.client.ready(ctx)
 }
 
+// IsReady implements vendors.Preparer.
+func (a *Account) IsReady() bool { return a.client.tokens.Has() }
+
 // Push implements vendors.Vendor.
 func (a *Account) Push(ctx context.Context, call vendors.Call) vendors.Result {
 	op, ok := a.Operation(call.Event.Type)

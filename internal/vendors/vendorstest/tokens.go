@@ -20,11 +20,22 @@ type Tokens struct {
 func (s *Tokens) Token(ctx context.Context, fetch vendors.FetchToken) (vendors.Token, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token.Value != "" && time.Now().Before(s.refreshAt) {
+	if s.fresh() {
 		return s.token, nil
 	}
 	return s.replace(ctx, fetch)
 }
+
+// Has implements vendors.TokenSource.
+func (s *Tokens) Has() bool {
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.mu.Unlock()
+	return s.fresh()
+}
+
+func (s *Tokens) fresh() bool { return s.token.Value != "" && time.Now().Before(s.refreshAt) }
 
 // Refresh implements vendors.TokenSource.
 func (s *Tokens) Refresh(ctx context.Context, used int64, fetch vendors.FetchToken) (vendors.Token, error) {

@@ -1,0 +1,97 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"syncworker/internal/event"
+	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
+)
+
+// members is one increment of each of n members.
+func (s *shop) members(n int) outbox.Batch {
+	var all outbox.Batch
+	for i := range n {
+		all.Events = append(all.Events, s.batch(1, fmt.Sprint(16508+i)).Events...)
+	}
+	return all
+}
+
+// holding runs a hand until the test is over.
+func (s *shop) running() *hand {
+	h, err := s.Worker.begin(s.t.Context())
+	require.NoError(s.t, err)
+	ctx, stop := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- h.run(ctx) }()
+	s.t.Cleanup(func() { stop(); require.NoError(s.t, <-ended) })
+	return h
+}
+
+func TestACallFollowsItsEventByOneTransaction(t *testing.T) {
+	called := make(chan struct{})
+	s := newShop(t, func(*event.Event) vendors.Class { close(called); return vendors.Applied })
+	h := s.running()
+	// Nobody settles or intends anything while this is held; events come in.
+	lock, err := s.db.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = lock.Exec(t.Context(), `SELECT FROM outbox.workers WHERE token = $1 FOR NO KEY UPDATE`, h.token)
+	require.NoError(t, err)
+	_, err = h.enqueue(t.Context(), s.members(1))
+	require.NoError(t, err)
+	select {
+	case <-called:
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "it isn't called")
+	}
+	require.Equal(t, 1, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'inflight' AND calls = 1 AND first_sent_at IS NOT NULL`))
+	require.NoError(t, lock.Commit(t.Context()))
+	s.eventually(map[string]int{"delivered": 1})
+	require.Equal(t, 1, s.count(`SELECT calls FROM outbox.deliveries`))
+	require.Equal(t, 1, s.count(`SELECT number FROM outbox.attempts`))
+}
+
+func TestNoMoreIsChosenThanHasASlot(t *testing.T) {
+	answer := make(chan struct{})
+	s := newShop(t, func(*event.Event) vendors.Class { <-answer; return vendors.Applied })
+	h := s.running()
+	_, err := h.enqueue(t.Context(), s.members(20))
+	require.NoError(t, err)
+	require.Equal(t, 16, s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'inflight'`), "what only a person could clear up")
+	close(answer)
+	s.eventually(map[string]int{"delivered": 20})
+	require.Len(t, s.vendor.pushes, 20)
+}
+
+func TestWhatWasChosenAndIsNotHandedOverGivesItsSlotBack(t *testing.T) {
+	s := newShop(t, nil)
+	h := s.running()
+	used := func() (used, calling int) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.accounts["dmhub"].gate.used, h.accounts["dmhub"].gate.calling
+	}
+	b := s.members(1)
+	_, err := s.db.Exec(t.Context(), `
+		INSERT INTO outbox.deliveries (event_id, event_time, lane, lane_rank, account, type, state, reason, vendor_key)
+		VALUES (0, now(), gen_random_uuid(), 1, 'dmhub', 'point.incremented', 'held', 'unclear', $1)`, b.Events[0].Event.UUID)
+	require.NoError(t, err)
+	out, err := h.enqueue(t.Context(), b)
+	require.NoError(t, err)
+	require.Empty(t, out.Handed, "the key is another's")
+	u, c := used()
+	require.Zero(t, u+c)
+
+	ended, stop := context.WithCancel(t.Context())
+	stop()
+	_, err = h.enqueue(ended, s.members(1))
+	require.Error(t, err)
+	u, c = used()
+	require.Zero(t, u+c)
+	require.Empty(t, s.vendor.pushes)
+}
