@@ -24,9 +24,7 @@ func (h *hand) consider(a *account, l *lane) {
 		return
 	}
 	if l.stale {
-		l.busy = true
-		h.acts.Add(1)
-		go h.reload(a, l)
+		h.reload(l)
 		return
 	}
 	step := Plan(&l.Lane, a.ops, a.Policy, h.now())

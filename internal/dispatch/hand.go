@@ -33,6 +33,8 @@ type hand struct {
 	maxID      int64 // the largest delivery id seen
 	entering   map[*int64]struct{}
 	claiming   int
+	reloads    []*lane // that wait to be loaded
+	reloading  bool
 	suspect    int                // how often to ask the database for what this hand has without knowing
 	met        map[int64]struct{} // while it is asked: what is in the hand or comes into it
 	draining   bool

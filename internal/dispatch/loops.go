@@ -245,38 +245,6 @@ func (h *hand) fill(a *account, l *lane, x *outbox.Loaded) {
 	h.consider(a, l)
 }
 
-// reload takes what rests in a lane that the hand has.
-func (h *hand) reload(a *account, l *lane) {
-	defer h.acts.Done()
-	h.mu.Lock()
-	h.claiming++
-	h.mu.Unlock()
-	ctx, cancel := context.WithTimeout(h.calls, h.config.Lease/3)
-	defer cancel()
-	x, err := h.store.Reload(ctx, h.token, l.LaneState.Lane)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.claiming--
-	l.busy = false
-	switch {
-	case errors.Is(err, outbox.ErrLeaseLost):
-		select {
-		case h.lost <- err:
-		default:
-		}
-	case err != nil:
-		h.log.Warn().Err(err).Msg("reloading a lane")
-		h.suspect = missedAnswer
-		time.AfterFunc(time.Second, func() {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			h.consider(a, l)
-		})
-	default:
-		h.fill(a, l, x)
-	}
-}
-
 // recoverLoop takes over what dead workers have left, at the start and whenever a
 // renewal of the lease sees one.
 func (h *hand) recoverLoop(ctx context.Context) {

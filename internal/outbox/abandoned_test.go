@@ -93,7 +93,7 @@ func TestALaneThatWasTakenForNothingIsNamed(t *testing.T) {
 		require.EqualValues(t, s.token, one[int64](s, `SELECT owner FROM outbox.lanes WHERE lane = $1`, x.Lane), name)
 		loaded, err := s.Reload(t.Context(), s.token, x.Lane)
 		require.NoError(t, err, name)
-		release := &outbox.LaneUpdate{Lane: x.Lane, Epoch: x.Epoch, Release: true, Handed: loaded.Handed}
+		release := &outbox.LaneUpdate{Lane: x.Lane, Epoch: x.Epoch, Release: true, Handed: loaded[0].Handed}
 		s.commits(outbox.Commit{Lanes: []*outbox.LaneUpdate{release}})
 		require.True(t, release.Released, name)
 	}
@@ -152,7 +152,7 @@ func TestALaneIsNotLetGoBeforeItsOwnerHasMetWhatAReloadTook(t *testing.T) {
 	require.NoError(t, err)
 	again, err := s.Reload(t.Context(), s.token, h.Lane.Lane)
 	require.NoError(t, err)
-	require.Empty(t, again.Work)
+	require.Empty(t, again[0].Work)
 	require.NoError(t, s.intends(s.token, 1, &h.Work))
 	c := delivers(2, h)
 	_, err = s.Commit(t.Context(), s.token, c)

@@ -65,25 +65,25 @@ func (s *Store) Claim(ctx context.Context, token Token, account string, limit in
 	return loaded, nil
 }
 
-// Reload takes what has come to rest in a lane that the worker already has. It
-// returns ErrLeaseLost where the lane isn't the worker's any more.
-func (s *Store) Reload(ctx context.Context, token Token, lane Lane) (*Loaded, error) {
+// Reload takes what has come to rest in lanes that the worker already has. It
+// returns ErrLeaseLost where one of them isn't the worker's any more.
+func (s *Store) Reload(ctx context.Context, token Token, lanes ...Lane) ([]*Loaded, error) {
 	const sql = `
-		UPDATE outbox.lanes SET news = false WHERE lane = $2 AND owner = $1
+		UPDATE outbox.lanes SET news = false
+		WHERE lane IN (SELECT lane FROM outbox.lanes WHERE lane = ANY($2) AND owner = $1 ORDER BY lane FOR UPDATE)
 		RETURNING ` + laneColumns
 	var loaded []*Loaded
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		var err error
-		loaded, err = loadLanes(ctx, tx, token, sql, token, lane)
+		if loaded, err = loadLanes(ctx, tx, token, sql, token, lanes); err == nil && len(loaded) < len(lanes) {
+			err = ErrLeaseLost
+		}
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reloading a lane: %w", err)
+		return nil, fmt.Errorf("reloading lanes: %w", err)
 	}
-	if len(loaded) == 0 {
-		return nil, ErrLeaseLost
-	}
-	return loaded[0], nil
+	return loaded, nil
 }
 
 // loadLanes runs the statement that takes lanes, and takes what rests in them:

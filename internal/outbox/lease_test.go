@@ -96,8 +96,8 @@ func TestALaneIsNotLetGoWhileAnotherWorkerHasAddedToIt(t *testing.T) {
 	require.True(t, c.Lanes[0].News)
 	loaded, err := s.Reload(t.Context(), s.token, h.Lane.Lane)
 	require.NoError(t, err)
-	require.Len(t, loaded.Work, 1)
-	require.Equal(t, event.OrderUpdated, loaded.Work[0].Type)
+	require.Len(t, loaded[0].Work, 1)
+	require.Equal(t, event.OrderUpdated, loaded[0].Work[0].Type)
 }
 
 func TestALaneIsNotLetGoBeforeItsOwnerHasMetWhatWasHandedOver(t *testing.T) {
@@ -437,7 +437,7 @@ func (p *player) workOff(l *outbox.Loaded) error {
 		if err != nil {
 			return err
 		}
-		l = loaded
+		l = loaded[0]
 	}
 }
 

@@ -303,8 +303,9 @@ func (m *model) reload(t *rapid.T) {
 		}
 	}
 	l := pick(t, "lane", stale)
-	x, err := m.Reload(m.ctx, p.token, l.Lane)
+	loaded, err := m.Reload(m.ctx, p.token, l.Lane)
 	require.NoError(t, err)
+	x := loaded[0]
 	if sometimes(t, "the reload's answer is lost", 6) {
 		p.suspect = true
 		for _, w := range x.Work {

@@ -59,7 +59,7 @@ func TestNothingIsCalledBeforeWhatHasCommittedAndGoesBeforeIt(t *testing.T) {
 			}
 			loaded, err := s.Reload(t.Context(), s.token, out.Handed[0].Lane.Lane)
 			require.NoError(t, err)
-			require.Len(t, loaded.Work, 1)
+			require.Len(t, loaded[0].Work, 1)
 			second := outbox.Commit{Number: 2, Intents: []*outbox.Intent{intent(out.Handed[0])}}
 			_, err = s.Commit(t.Context(), s.token, second)
 			require.NoError(t, err)
@@ -77,8 +77,8 @@ func TestWhatAMemberHasOnHoldMakesNothingStale(t *testing.T) {
 	h := s.comes(line{kind: event.PointIncremented, uuid: "p2", minute: 2})
 	loaded, err := s.Reload(t.Context(), s.token, lane)
 	require.NoError(t, err)
-	require.Len(t, loaded.Work, 1)
-	require.Equal(t, h[0], loaded.Work[0].ID)
+	require.Len(t, loaded[0].Work, 1)
+	require.Equal(t, h[0], loaded[0].Work[0].ID)
 	require.Empty(t, s.commits(outbox.Commit{Intents: []*outbox.Intent{{ID: h[0], SentAt: opening}}}))
 	require.Equal(t, "inflight", s.row(h[0])["state"])
 }
