@@ -25,7 +25,7 @@ func TestWhatRestsInManyLanesIsLoadedTogether(t *testing.T) {
 		first, err := s.store.Enqueue(t.Context(), mine, b)
 		require.NoError(t, err)
 		require.Len(t, first.Handed, 1)
-		h.takeAll(first.Handed)
+		h.takeAll(first.Handed, &choice{hand: h})
 		b = s.batch(1, name)
 		b.Accept = []string{"dmhub"}
 		_, err = s.store.Enqueue(t.Context(), other, b)
