@@ -95,3 +95,37 @@ func TestWhatWasChosenAndIsNotHandedOverGivesItsSlotBack(t *testing.T) {
 	require.Zero(t, u+c)
 	require.Empty(t, s.vendor.pushes)
 }
+
+func TestWhatIsCommittedEarlierIsCalledEarlier(t *testing.T) {
+	answer := make(chan struct{})
+	var order []string
+	s := newShop(t, func(e *event.Event) vendors.Class {
+		if order = append(order, e.UUID); len(order) == 1 {
+			<-answer
+		}
+		return vendors.Applied
+	})
+	h := s.running()
+	first, second, third := s.batch(1, "16508"), s.batch(1, "16508"), s.batch(1, "16508")
+	for _, b := range []outbox.Batch{first, third} {
+		_, err := h.enqueue(t.Context(), b)
+		require.NoError(t, err)
+	}
+	lock, err := s.db.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = lock.Exec(t.Context(), `LOCK TABLE outbox.events IN SHARE MODE`) // events wait, results don't
+	require.NoError(t, err)
+	entered := make(chan error, 1)
+	go func() { _, err := h.enqueue(t.Context(), second); entered <- err }()
+	for s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+		require.NoError(t, t.Context().Err())
+	}
+	close(answer)
+	for s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'delivered'`) == 0 {
+		require.NoError(t, t.Context().Err())
+	}
+	require.NoError(t, lock.Commit(t.Context()))
+	require.NoError(t, <-entered)
+	s.eventually(map[string]int{"delivered": 3})
+	require.Equal(t, []string{"p-1", "p-2", "p-3"}, order)
+}

@@ -20,7 +20,7 @@ const (
 // consider decides what a lane does next: it waits for a gate with an action, or
 // is put down. The lock is held.
 func (h *hand) consider(a *account, l *lane) {
-	if h.draining || l.busy || l.queued || h.lanes[l.LaneState.Lane] != l {
+	if h.draining || l.busy || l.queued || l.awaits > 0 || h.lanes[l.LaneState.Lane] != l {
 		return
 	}
 	if l.stale {
@@ -88,6 +88,10 @@ func (h *hand) pump(a *account) {
 // pumpLocked lets as many lanes act as an account's gate admits. The lock is held.
 func (h *hand) pumpLocked(via *account) {
 	for len(via.ready) > 0 && !h.draining {
+		if l := via.ready[0]; l.awaits > 0 {
+			l.queued, via.ready = false, via.ready[1:]
+			continue // it is considered again when it goes on
+		}
 		now := h.now()
 		v := via.gate.admit(now)
 		if !v.ok {
@@ -286,7 +290,7 @@ func (h *hand) blocks(a *account, w *outbox.Work) bool {
 // the one that has just ended. The lock is held.
 func (h *hand) goesOn(a *account, l *lane, w *outbox.Work) bool {
 	op, ok := a.ops(w.Type)
-	if !ok || h.draining || op.NeedsMember && knownMember(l, w) == "" || len(a.ready) > 0 ||
+	if !ok || h.draining || l.awaits > 0 || op.NeedsMember && knownMember(l, w) == "" || len(a.ready) > 0 ||
 		stake(op, Step{Act: w, Action: Push}) == stakesPerson {
 		return false
 	}

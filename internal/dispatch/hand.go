@@ -70,6 +70,7 @@ type lane struct {
 	via    *account // whose slot the action under way has
 	queued bool     // in its account's ready list
 	stale  bool     // something rests in it that has to be loaded first
+	awaits int      // batches on their way that bring what goes before some of it
 }
 
 // capacity is how many deliveries of one account a worker takes into its hands.
@@ -267,6 +268,7 @@ func (a *account) busy() bool { return a.live > a.capacity()/2 }
 // enqueue commits a batch and takes into the hand what was handed over.
 func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, error) {
 	h.waitForRoom(ctx, b)
+	arriving := lanesOf(b)
 	h.mu.Lock()
 	for name, a := range h.accounts {
 		if !h.draining && !a.gate.blocked(h.now()) && a.live < a.capacity() {
@@ -289,6 +291,7 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 		defer context.AfterFunc(h.calls, stop)()
 		b.Intend = chosen.intend
 	}
+	awaiting := h.await(arriving)
 	h.mu.Unlock()
 
 	out, err := h.store.Enqueue(ctx, h.token, b)
@@ -299,9 +302,11 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 	if err != nil {
 		chosen.takeBack()
 		h.suspect = missedAnswer
+		h.goOn(awaiting)
 		return out, err
 	}
 	h.takeAll(out.Handed, chosen)
+	h.goOn(awaiting)
 	for _, x := range out.Taken {
 		h.takeEmpty(x)
 	}
