@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -27,10 +26,6 @@ import (
 	"syncworker/internal/outbox"
 	"syncworker/internal/witness"
 )
-
-// gcPercent is how much may be allocated until the next collection, of what is in
-// use: a tenth of the worker's CPU for some 10 MiB. GOGC goes first.
-const gcPercent = 200
 
 func (a *app) runCmd() *cobra.Command {
 	return &cobra.Command{
@@ -55,7 +50,7 @@ written down (dispatch.drain_timeout), and what is held goes back to the others.
 				return err
 			}
 			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(gcPercent)
+				collectLess()
 			}
 			return a.work(cmd.Context(), c, a.logger(c.Log))
 		},
