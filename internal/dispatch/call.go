@@ -46,6 +46,9 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	// What a person would have to clear up has its slot before its intent.
 	op, _ := a.ops(w.Type)
 	first := stake(op, step) == stakesPerson
+	if !intended && !h.stillFirst(a, l, w) {
+		return h.giveBack(a, l)
+	}
 	if first && !intended {
 		h.enter(a)
 	}
@@ -73,6 +76,14 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	h.leave(a)
 	_ = failpoint.Hit(failpoint.Answered, string(w.Type))
 	return h.settlePush(a, l, w, result, "push", w.Calls)
+}
+
+// stillFirst reports whether a delivery goes first in its lane also after what was
+// found out for it: something that goes before may have come meanwhile.
+func (h *hand) stillFirst(a *account, l *lane, w *outbox.Work) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return l.awaits == 0 && Plan(&l.Lane, a.ops, a.Policy, h.now()).Act == w
 }
 
 // callFor returns the call about a delivery with what is known of its member.

@@ -87,9 +87,8 @@ func TestWhatWasChosenAndIsNotHandedOverGivesItsSlotBack(t *testing.T) {
 	u, c := used()
 	require.Zero(t, u+c)
 
-	ended, stop := context.WithCancel(t.Context())
-	stop()
-	_, err = h.enqueue(ended, s.members(1))
+	h.cut()
+	_, err = h.enqueue(t.Context(), s.members(1))
 	require.Error(t, err)
 	u, c = used()
 	require.Zero(t, u+c)
@@ -117,9 +116,7 @@ func TestWhatIsCommittedEarlierIsCalledEarlier(t *testing.T) {
 	require.NoError(t, err)
 	entered := make(chan error, 1)
 	go func() { _, err := h.enqueue(t.Context(), second); entered <- err }()
-	for s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
-		require.NoError(t, t.Context().Err())
-	}
+	s.somebodyWaits()
 	close(answer)
 	for s.count(`SELECT count(*) FROM outbox.deliveries WHERE state = 'delivered'`) == 0 {
 		require.NoError(t, t.Context().Err())
@@ -128,4 +125,21 @@ func TestWhatIsCommittedEarlierIsCalledEarlier(t *testing.T) {
 	require.NoError(t, <-entered)
 	s.eventually(map[string]int{"delivered": 3})
 	require.Equal(t, []string{"p-1", "p-2", "p-3"}, order)
+}
+
+func TestAStopDoesNotBreakACommitOff(t *testing.T) {
+	s := newShop(t, nil)
+	h := s.running()
+	lock, err := s.db.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = lock.Exec(t.Context(), `LOCK TABLE outbox.events IN SHARE MODE`)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	entered := make(chan error, 1)
+	go func() { _, err := h.enqueue(ctx, s.members(1)); entered <- err }()
+	s.somebodyWaits()
+	stop()
+	require.NoError(t, lock.Commit(t.Context()))
+	require.NoError(t, <-entered)
+	s.eventually(map[string]int{"delivered": 1})
 }

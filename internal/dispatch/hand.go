@@ -282,8 +282,12 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 	}
 	floor := h.maxID + 1
 	h.entering[&floor] = struct{}{}
-	ctx, stop := context.WithCancel(ctx)
+	ended := ctx
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	// A stop doesn't break a commit off: with its answer lost, what was intended with
+	// it would be unclear.
+	defer context.AfterFunc(ended, func() { time.AfterFunc(h.config.Drain/4, stop) })()
 	chosen := &choice{hand: h}
 	if !h.draining {
 		h.acts.Add(1) // a drain waits for what was chosen

@@ -36,7 +36,7 @@ func (h *hand) probeWith(via *account, now time.Time) {
 	for i, l := range via.ready {
 		a := h.accounts[l.Account]
 		step := Plan(&l.Lane, a.ops, a.Policy, now)
-		if step.Act == nil {
+		if step.Act == nil || l.awaits > 0 {
 			continue
 		}
 		op, _ := a.ops(step.Act.Type)

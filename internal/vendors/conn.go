@@ -3,6 +3,7 @@ package vendors
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -61,8 +62,8 @@ func (c *conn) send(request []byte, body int, maySend func() error, until time.T
 	for out := 0; out < len(request); {
 		// maySend has granted the time of one exchange. A process that froze between
 		// two writes must not finish a request that others have given up.
-		if out > 0 && time.Now().After(until) {
-			return true, false, os.ErrDeadlineExceeded
+		if time.Now().After(until) {
+			return out > 0, false, os.ErrDeadlineExceeded
 		}
 		piece, err := c.write(request, out, body, about)
 		out += piece
@@ -91,9 +92,23 @@ func (c *conn) reply(method string) (status int, header http.Header, body []byte
 		}
 		c.left = math.MaxInt64 // the body has a limit of its own
 		body, err = readBody(resp)
-		again = err == nil && !resp.Close && c.replies.Buffered() == 0 && resp.StatusCode >= 200
+		again = err == nil && !resp.Close && c.replies.Buffered() == 0 && resp.StatusCode >= 200 && c.silent()
 		return resp.StatusCode, resp.Header, body, again, err
 	}
+}
+
+// silent reports whether nothing follows a reply that is already here. Over TLS it
+// may be where neither our buffer nor the socket shows it: taken for the answer to
+// the next call, it would be another's.
+func (c *conn) silent() bool {
+	if _, secure := c.Conn.(*tls.Conn); !secure {
+		return true // quiet sees it before the next call
+	}
+	if c.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return false
+	}
+	_, err := c.replies.Peek(1)
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // orNoReply words what net/http says of a connection that ended without a reply.

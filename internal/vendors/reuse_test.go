@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -54,21 +57,104 @@ func TestAWriteThatFindsItsConnectionClosedTakesAnother(t *testing.T) {
 	require.EqualValues(t, 2, calls.Load())
 }
 
-// wire is a connection that keeps what is written to it.
+// wire is a connection that keeps what is written to it, and freezes then.
 type wire struct {
 	net.Conn
-	sent bytes.Buffer
+	sent  bytes.Buffer
+	until time.Time
 }
 
-func (w *wire) Write(p []byte) (int, error) { return w.sent.Write(p) }
+func (w *wire) Write(p []byte) (int, error) {
+	for time.Now().Before(w.until) {
+		runtime.Gosched()
+	}
+	return w.sent.Write(p)
+}
 
-func TestAWriterThatFrozeHalfWaySendsNoMoreOnceItsTimeIsOver(t *testing.T) {
-	var w wire
+func TestAWriterThatFrozeSendsNoMoreOnceItsTimeIsOver(t *testing.T) {
+	w := wire{until: time.Now().Add(20 * time.Millisecond)}
 	c := &conn{Conn: &w}
-	sent, _, err := c.send(make([]byte, 3*pieceOf), 3*pieceOf-100, nil, time.Now().Add(-time.Millisecond), "")
+	request := make([]byte, 3*pieceOf)
+	sent, _, err := c.send(request, len(request)-100, nil, w.until, "")
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.Equal(t, pieceOf, w.sent.Len())
 	require.True(t, sent, "what has left may have been understood")
+
+	sent, _, err = c.send(request, len(request)-100, nil, w.until, "")
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Equal(t, pieceOf, w.sent.Len())
+	require.False(t, sent)
+}
+
+// corked writes to a connection what is gathered, at once.
+type corked struct {
+	net.Conn
+	gathered bytes.Buffer
+	cork     bool
+}
+
+func (c *corked) Write(p []byte) (int, error) {
+	if c.cork {
+		return c.gathered.Write(p)
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *corked) uncork() error {
+	c.cork = false
+	_, err := c.gathered.WriteTo(c.Conn)
+	return err
+}
+
+func TestAReplyThatNobodyAskedForIsNoAnswer(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for n := 1; ; n++ {
+			raw, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c := &corked{Conn: raw}
+			secure := tls.Server(c, &tls.Config{Certificates: s.TLS.Certificates})
+			serving.Go(func() {
+				defer raw.Close() //nolint:errcheck // the other side looks
+				requests := bufio.NewReader(secure)
+				for {
+					req, err := http.ReadRequest(requests)
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, req.Body)
+					c.cork = true
+					for _, reply := range []string{fmt.Sprint(n), "stray"} { // a record each, together in one packet
+						_, _ = fmt.Fprintf(secure, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(reply), reply)
+					}
+					if c.uncork() != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	tr, err := NewTransport(TransportConfig{BaseURL: "https://" + l.Addr().String(), Timeout: 20 * time.Second, RootCAs: roots})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		tr.Close()
+		require.NoError(t, l.Close())
+		serving.Wait()
+	})
+	for _, want := range []string{"1", "2", "3"} {
+		x := tr.Do(t.Context(), Request{Method: http.MethodPost, Path: "/", Body: []byte("{}")})
+		require.NoError(t, x.Err)
+		require.Equal(t, want, string(x.Body), "each on a connection of its own")
+	}
 }
 
 func TestARepliesEndIsFoundWhereItIs(t *testing.T) {

@@ -13,9 +13,19 @@ var mutants = []mutant{
 		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/inbox_committing/kill/point.incremented",
 	},
 	{
-		name:  "no intent before the call",
-		edits: []edit{{"internal/dispatch/call.go", "	got := <-answers\n", "	var got answer\n"}},
-		pkg:   "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/order.refunded",
+		name: "no intent before the call",
+		edits: []edit{
+			{"internal/dispatch/call.go", "	got := <-answers\n", "	var got answer\n"},
+			{"internal/dispatch/hand.go", "b.Intend = chosen.intend", "_ = chosen.intend"},
+		},
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/order.refunded",
+	},
+	{
+		name: "a call at once, and no intent with the event",
+		edits: []edit{{
+			"internal/outbox/lanes.go", "			r.state, sentAt[i] = Inflight, &r.handed.SentAt\n", "			sentAt[i] = nil\n",
+		}},
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/order.refunded",
 	},
 	{
 		name: "no fencing",
