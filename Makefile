@@ -48,7 +48,7 @@ growth: deps build ## tables that have grown, and a backlog, beside empty ones; 
 scale: deps build ## one, two and four workers, an account's limits over them, a NATS cluster; FULL=1
 	cd bench && $(GO) run . -worker ../bin/syncworker -scale $(if $(FULL),-full) -out scale.json
 
-mutants: deps ## break the program in twenty ways; each has to be caught by a test
+mutants: deps ## break the program in 21 ways; each has to be caught by a test
 	$(GO) run ./test/mutants
 
 build: ## bin/syncworker, one static binary
