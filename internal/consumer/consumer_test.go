@@ -57,7 +57,7 @@ func newSide(t *testing.T) *side {
 	t.Cleanup(conn.Close)
 	s.js, err = jetstream.New(conn)
 	require.NoError(t, err)
-	s.store, err = outbox.Open(t.Context(), url, 4, 0)
+	s.store, err = outbox.OpenForWorker(t.Context(), url, 4, 0)
 	require.NoError(t, err)
 	t.Cleanup(s.store.Close)
 	s.token, _, err = s.store.Register(t.Context(), "test", time.Minute)

@@ -278,3 +278,15 @@ func TestLookUpsCountUnderTheRate(t *testing.T) {
 	require.Equal(t, "16508", call.Member)
 	require.Equal(t, verdict{wait: 300 * time.Millisecond}, a.gate.admit(planned), "behind three calls")
 }
+
+func TestWhatHasComeDuringALookUpGoesFirst(t *testing.T) {
+	h, a := handOf(t, plain)
+	w := row(t, 2, "incr:b pending at=2m")
+	l := holding(h, outbox.MemberLane, w)
+	require.True(t, h.stillFirst(a, l, w))
+	l.awaits = 1
+	require.False(t, h.stillFirst(a, l, w), "it is on its way")
+	l.awaits, l.Work = 0, append(l.Work, row(t, 3, "incr:a pending at=1m"))
+	Sort(l.Work)
+	require.False(t, h.stillFirst(a, l, w), "it has come")
+}

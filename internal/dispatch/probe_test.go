@@ -73,6 +73,16 @@ func TestAProbeIsMadeWithWhatHasTheLeastAtStake(t *testing.T) {
 	}
 }
 
+func TestAProbeDoesNotGoBeforeWhatIsOnItsWay(t *testing.T) {
+	h, a := handOf(t, plain)
+	order := holding(h, outbox.OrderLane, row(t, 1, "create pending"))
+	points := holding(h, outbox.MemberLane, row(t, 2, "incr:a pending"))
+	points.awaits = 1
+	a.ready = []*lane{order, points}
+	h.probeWith(a, planned)
+	require.Same(t, order, a.ready[0])
+}
+
 // silent is a vendor that takes every type, and that never answers. Points have
 // a key.
 type silent struct{ *counting }

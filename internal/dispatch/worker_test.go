@@ -66,7 +66,7 @@ func newShop(t *testing.T, answer func(*event.Event) vendors.Class) *shop {
 	url := devtest.Database(t, migrate)
 	others := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, others) })
-	store, err := outbox.Open(t.Context(), url, 4, 0)
+	store, err := outbox.OpenForWorker(t.Context(), url, 4, 0)
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	s := &shop{t: t, vendor: &counting{answer: answer, pushes: map[string]int{}}, log: &bytes.Buffer{}}

@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // ListSQL lets tests look at the plan of a list.
@@ -12,6 +14,15 @@ func (s *Store) ListSQL(ctx context.Context, f Filter, limit int) (sql string, a
 
 // IntendSQL is what commits intents.
 const IntendSQL = intendSQL
+
+// SettleSQL and LanesSQL are what commits what became of deliveries.
+const (
+	SettleSQL = settleSQL
+	LanesSQL  = lanesSQL
+)
+
+// Pool is the store's connections.
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
 // AdoptSQL reads what a worker holds.
 const AdoptSQL = adoptSQL

@@ -32,7 +32,7 @@ var opening = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 func newShop(t testing.TB) *shop {
 	t.Helper()
 	url := devtest.Database(t, migrate)
-	store, err := outbox.Open(t.Context(), url, 4, 0)
+	store, err := outbox.OpenForWorker(t.Context(), url, 4, 0)
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	conn, err := pgx.Connect(t.Context(), url)

@@ -258,31 +258,33 @@ func readBack(ctx context.Context, tx pgx.Tx, token Token, c Commit) (gone []int
 	return gone, nil
 }
 
+// settleSQL writes what became of deliveries that are as the worker left them.
+const settleSQL = `
+	UPDATE outbox.deliveries d SET
+		state = u.state, reason = u.reason, attempts = u.attempts, calls = u.calls,
+		ambiguous = u.ambiguous, ever_ambiguous = u.ever_ambiguous, key_used = u.key_used, duplicate = u.duplicate,
+		next_attempt_at = u.next_attempt_at, first_sent_at = u.first_sent_at, quiet_until = u.quiet_until,
+		early_since = u.early_since,
+		vendor_key = coalesce(u.vendor_key, d.vendor_key), vendor_ref = u.vendor_ref,
+		points_applied = u.points_applied,
+		delivered_at = CASE WHEN u.state = 'delivered' THEN now() END,
+		state_since = CASE WHEN d.state = u.state AND d.reason = u.reason THEN d.state_since ELSE now() END,
+		owner = CASE WHEN u.rest THEN NULL ELSE d.owner END
+	FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[], $6::int[], $7::int[], $8::bool[], $9::bool[],
+		$10::bool[], $11::bool[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[],
+		$16::text[], $17::bigint[], $18::bool[], $19::timestamptz[])
+		u(id, was_calls, state, reason, attempts, calls, ambiguous, ever_ambiguous, key_used, duplicate,
+		next_attempt_at, first_sent_at, quiet_until, vendor_key, vendor_ref, points_applied, rest, early_since)
+	WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls
+		AND d.state NOT IN ('delivered', 'dead', 'cancelled')
+	RETURNING d.id`
+
 // queueSettles writes deliveries, and adds to written those that it found as the
 // worker left them.
 func queueSettles(b *pgx.Batch, token Token, settles []*Settle, written *[]int64) {
 	if len(settles) == 0 {
 		return
 	}
-	const sql = `
-		UPDATE outbox.deliveries d SET
-			state = u.state, reason = u.reason, attempts = u.attempts, calls = u.calls,
-			ambiguous = u.ambiguous, ever_ambiguous = u.ever_ambiguous, key_used = u.key_used, duplicate = u.duplicate,
-			next_attempt_at = u.next_attempt_at, first_sent_at = u.first_sent_at, quiet_until = u.quiet_until,
-			early_since = u.early_since,
-			vendor_key = coalesce(u.vendor_key, d.vendor_key), vendor_ref = u.vendor_ref,
-			points_applied = u.points_applied,
-			delivered_at = CASE WHEN u.state = 'delivered' THEN now() END,
-			state_since = CASE WHEN d.state = u.state AND d.reason = u.reason THEN d.state_since ELSE now() END,
-			owner = CASE WHEN u.rest THEN NULL ELSE d.owner END
-		FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[], $6::int[], $7::int[], $8::bool[], $9::bool[],
-			$10::bool[], $11::bool[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[],
-			$16::text[], $17::bigint[], $18::bool[], $19::timestamptz[])
-			u(id, was_calls, state, reason, attempts, calls, ambiguous, ever_ambiguous, key_used, duplicate,
-			next_attempt_at, first_sent_at, quiet_until, vendor_key, vendor_ref, points_applied, rest, early_since)
-		WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls
-			AND d.state NOT IN ('delivered', 'dead', 'cancelled')
-		RETURNING d.id`
 	n := len(settles)
 	ids, wasCalls, states, reasons := make([]int64, n), make([]int, n), make([]string, n), make([]string, n)
 	attempts, calls, applied := make([]int, n), make([]int, n), make([]*int64, n)
@@ -308,7 +310,7 @@ func queueSettles(b *pgx.Batch, token Token, settles []*Settle, written *[]int64
 			keys[i] = &x.VendorKey
 		}
 	}
-	b.Queue(sql, token, ids, wasCalls, states, reasons, attempts, calls, flags[0], flags[1],
+	b.Queue(settleSQL, token, ids, wasCalls, states, reasons, attempts, calls, flags[0], flags[1],
 		flags[2], flags[3], times[0], times[1], times[2], keys, refs, applied, flags[4], times[3]).
 		Query(func(rows pgx.Rows) error { return appendIDs(rows, written) })
 }
@@ -398,34 +400,40 @@ func queueAttempts(b *pgx.Batch, list []attemptRow) {
 		text[0], text[1], text[2], text[3], text[4], text[5], text[6], requests)
 }
 
+// A lane is let go of where its owner has met all that it was given; it rests then
+// where something in it does.
+const laneIsFree = `u.release AND l.handed = u.met AND NOT l.news`
+const laneRests = `(u.put_down OR l.resting AND EXISTS (
+	SELECT FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL))`
+
+// lanesSQL writes lanes.
+//
+// Where something rests in a lane that is let go, the lane is due when the
+// first of it is. The deliveries were written before, in this transaction.
+// Lanes are given, and so locked, in their order.
+const lanesSQL = `
+	UPDATE outbox.lanes l SET
+		created = coalesce(nullif(u.created, ''), l.created),
+		updated_to = greatest(l.updated_to, u.updated_to),
+		open_refunds = greatest(l.open_refunds + u.refunds_by, 0),
+		deleted = l.deleted OR u.deleted,
+		member = coalesce(nullif(u.member, ''), l.member),
+		owner = CASE WHEN ` + laneIsFree + ` THEN NULL ELSE l.owner END,
+		resting = CASE WHEN ` + laneIsFree + ` THEN ` + laneRests + ` ELSE l.resting OR u.put_down END,
+		next_at = CASE WHEN ` + laneIsFree + ` AND ` + laneRests + ` THEN (
+			SELECT min(next_attempt_at) FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL) END
+	FROM unnest($2::uuid[], $3::int[], $4::text[], $5::timestamptz[], $6::int[], $7::bool[], $8::text[],
+		$9::bool[], $10::int[], $11::bool[])
+		u(lane, epoch, created, updated_to, refunds_by, deleted, member, release, met, put_down)
+	WHERE l.lane = u.lane AND l.owner = $1 AND l.epoch = u.epoch
+	RETURNING l.lane, l.owner IS NULL, l.news`
+
 // queueLanes writes lanes and what became of them. A lane that isn't the worker's
 // is ErrLeaseLost.
 func queueLanes(b *pgx.Batch, token Token, updates []*LaneUpdate) {
 	if len(updates) == 0 {
 		return
 	}
-	// Where something rests in a lane that is let go, the lane is due when the
-	// first of it is. The deliveries were written before, in this transaction.
-	// Lanes are given, and so locked, in their order.
-	const free = `u.release AND l.handed = u.met AND NOT l.news`
-	const rests = `(u.put_down OR l.resting AND EXISTS (
-		SELECT FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL))`
-	const sql = `
-		UPDATE outbox.lanes l SET
-			created = coalesce(nullif(u.created, ''), l.created),
-			updated_to = greatest(l.updated_to, u.updated_to),
-			open_refunds = greatest(l.open_refunds + u.refunds_by, 0),
-			deleted = l.deleted OR u.deleted,
-			member = coalesce(nullif(u.member, ''), l.member),
-			owner = CASE WHEN ` + free + ` THEN NULL ELSE l.owner END,
-			resting = CASE WHEN ` + free + ` THEN ` + rests + ` ELSE l.resting OR u.put_down END,
-			next_at = CASE WHEN ` + free + ` AND ` + rests + ` THEN (
-				SELECT min(next_attempt_at) FROM outbox.deliveries d WHERE d.lane = l.lane AND d.owner IS NULL) END
-		FROM unnest($2::uuid[], $3::int[], $4::text[], $5::timestamptz[], $6::int[], $7::bool[], $8::text[],
-			$9::bool[], $10::int[], $11::bool[])
-			u(lane, epoch, created, updated_to, refunds_by, deleted, member, release, met, put_down)
-		WHERE l.lane = u.lane AND l.owner = $1 AND l.epoch = u.epoch
-		RETURNING l.lane, l.owner IS NULL, l.news`
 	updates = slices.SortedFunc(slices.Values(updates), func(a, b *LaneUpdate) int { return bytes.Compare(a.Lane[:], b.Lane[:]) })
 	n := len(updates)
 	lanes, epochs, created, updated := make([]Lane, n), make([]int, n), make([]string, n), make([]*time.Time, n)
@@ -440,7 +448,7 @@ func queueLanes(b *pgx.Batch, token Token, updates []*LaneUpdate) {
 	for _, u := range updates {
 		byLane[u.Lane] = u
 	}
-	b.Queue(sql, token, lanes, epochs, created, updated, refunds, deleted, members, release, met, putDown).
+	b.Queue(lanesSQL, token, lanes, epochs, created, updated, refunds, deleted, members, release, met, putDown).
 		Query(func(rows pgx.Rows) error {
 			var lane Lane
 			var free, news bool

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"syncworker/internal/devstack/devtest"
 	"syncworker/internal/event"
 	"syncworker/internal/outbox"
 )
@@ -100,6 +101,33 @@ func TestIntentsReadTheIndexOfALaneThatHasMostOfAll(t *testing.T) {
 	s.exec(`ANALYZE outbox.deliveries, outbox.lanes`)
 	plan := s.plan(`(bigint, bigint[], int[], timestamptz[]) AS `+outbox.IntendSQL, `(1, '{1}', '{0}', '{now}')`)
 	require.NotContains(t, plan, "Seq Scan on deliveries")
+}
+
+func TestAWorkersPlansGoByTheIndexesInAnEmptyDatabase(t *testing.T) {
+	store, err := outbox.OpenForWorker(t.Context(), devtest.Database(t, migrate), 1, 0)
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	exec := func(sql string) {
+		_, err := store.Pool().Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		require.NoError(t, err)
+	}
+	exec(`SET plan_cache_mode = force_generic_plan`) // as after five of them
+	// As after the first few hundred events of a new installation, before anybody
+	// has looked at the tables.
+	exec(`INSERT INTO outbox.deliveries (event_id, event_time, lane, lane_rank, account, type, state, owner)
+		SELECT n, now(), gen_random_uuid(), 1, 'dmhub', 'point.incremented', 'pending', 1 FROM generate_series(1, 200) n;
+		INSERT INTO outbox.lanes (lane, kind, account, tenant) SELECT lane, 'member', 'dmhub', 'default' FROM outbox.deliveries`)
+	for name, sql := range map[string]string{"settle": outbox.SettleSQL, "lanes": outbox.LanesSQL, "intend": outbox.IntendSQL} {
+		exec(`PREPARE ` + name + ` AS ` + sql)
+		var parameters int
+		require.NoError(t, store.Pool().QueryRow(t.Context(),
+			`SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = $1`, name).Scan(&parameters))
+		rows, err := store.Pool().Query(t.Context(), `EXPLAIN EXECUTE `+name+`(`+strings.Repeat("NULL,", parameters-1)+`NULL)`, pgx.QueryExecModeSimpleProtocol)
+		require.NoError(t, err)
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		require.NotContains(t, strings.Join(plan, "\n"), "Seq Scan", name)
+	}
 }
 
 // plan is how a statement is run that is prepared with parameters.

@@ -36,8 +36,8 @@ var mutants = []mutant{
 				"		*counted = tag.RowsAffected() <= 1\n",
 			},
 			{
-				"internal/outbox/settle.go", "		WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls\n			AND d.state NOT IN ('delivered', 'dead', 'cancelled')\n		RETURNING d.id`\n	n := len(settles)",
-				"		WHERE d.id = u.id AND $1::bigint > 0 AND d.calls = u.was_calls\n			AND d.state NOT IN ('delivered', 'dead', 'cancelled')\n		RETURNING d.id`\n	n := len(settles)",
+				"internal/outbox/settle.go", "	WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls\n",
+				"	WHERE d.id = u.id AND $1::bigint > 0 AND d.calls = u.was_calls\n",
 			},
 			{"internal/outbox/settle.go", "WHERE l.lane = u.lane AND l.owner = $1 AND l.epoch = u.epoch", "WHERE l.lane = u.lane AND $1::bigint > 0"},
 		},
@@ -140,7 +140,7 @@ var mutants = []mutant{
 	{
 		name: "a lane is let go with what another worker added",
 		edits: []edit{{
-			"internal/outbox/settle.go", "const free = `u.release AND l.handed = u.met AND NOT l.news`", "const free = `u.release AND l.handed = u.met`",
+			"internal/outbox/settle.go", "const laneIsFree = `u.release AND l.handed = u.met AND NOT l.news`", "const laneIsFree = `u.release AND l.handed = u.met`",
 		}},
 		pkg: "./internal/outbox", tests: "TestALaneIsNotLetGoWhileAnotherWorkerHasAddedToIt",
 	},
