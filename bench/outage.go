@@ -261,22 +261,7 @@ func (o *outage) rest(ctx context.Context, _ absence) error {
 	})
 }
 
-// until asks again and again whether something has come.
+// until waits for something while the worker works.
 func (o *outage) until(ctx context.Context, patience time.Duration, what string, come func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if done, err := come(); done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting until %s: %w", what, ctx.Err())
-		case <-o.worker.ended:
-			return fmt.Errorf("waiting until %s: the worker has ended", what)
-		case <-tick.C:
-		}
-	}
+	return waitFor(ctx, patience, what, []*process{o.worker}, come)
 }

@@ -143,29 +143,12 @@ func passed(d time.Duration) func() (bool, error) {
 	return func() (bool, error) { return !time.Now().Before(end), nil }
 }
 
-// until asks again and again whether something has come.
+// until waits for something while the workers work.
 func (t *team) until(ctx context.Context, patience time.Duration, what string, come func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if done, err := come(); done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return t.said(fmt.Errorf("waiting until %s: %w", what, ctx.Err()))
-		case <-tick.C:
-		}
-		for _, w := range t.workers {
-			select {
-			case <-w.ended:
-				return t.said(fmt.Errorf("waiting until %s: a worker has ended", what))
-			default:
-			}
-		}
+	if err := waitFor(ctx, patience, what, t.workers, come); err != nil {
+		return t.said(err)
 	}
+	return nil
 }
 
 // said adds the ends of the workers' logs to an error.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -248,7 +247,7 @@ func startNodes(dir string, k kindOfNATS) (nodes []*server.Server, err error) {
 			}
 		}
 	}()
-	ports, err := freePorts(k.nodes)
+	ports, err := devstack.FreePorts(k.nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -276,16 +275,4 @@ func startNodes(dir string, k kindOfNATS) (nodes []*server.Server, err error) {
 		}
 	}
 	return nodes, nil
-}
-
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("looking for a free port: %w", err)
-		}
-		defer l.Close() //nolint:errcheck // nothing was sent
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -68,6 +69,31 @@ func (s *stack) launch(cmd *exec.Cmd, database string) (*process, error) {
 	}
 	go func() { defer close(p.ended); _ = cmd.Wait() }() // how it ended stands in its log
 	return p, nil
+}
+
+// waitFor asks again and again whether something has come, while the workers work.
+func waitFor(ctx context.Context, patience time.Duration, what string, workers []*process, come func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if done, err := come(); done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until %s: %w", what, ctx.Err())
+		case <-tick.C:
+		}
+		for _, w := range workers {
+			select {
+			case <-w.ended:
+				return fmt.Errorf("waiting until %s: a worker has ended", what)
+			default:
+			}
+		}
+	}
 }
 
 // end lets the process drain.

@@ -148,14 +148,11 @@ func (p *Postgres) startOnFreePort(ctx context.Context) error {
 	for try := 1; ; try++ {
 		p.port = p.cfg.Port
 		if p.port == 0 {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
+			ports, err := FreePorts(1)
 			if err != nil {
-				return fmt.Errorf("looking for a free port: %w", err)
+				return err
 			}
-			p.port = l.Addr().(*net.TCPAddr).Port
-			if err := l.Close(); err != nil {
-				return fmt.Errorf("looking for a free port: %w", err)
-			}
+			p.port = ports[0]
 		}
 		p.URL = p.urlOf(p.cfg.Database)
 		err := p.launch(ctx)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"syncworker/internal/devstack"
 )
 
 // natsEnv, when set, makes this program the NATS server of that configuration:
@@ -48,7 +50,7 @@ type natsNode struct {
 type natsServers struct{ nodes []*natsNode }
 
 func newNATS(dir string, nodes int) (*natsServers, error) {
-	ports, err := freePorts(2 * nodes)
+	ports, err := devstack.FreePorts(2 * nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -153,17 +155,4 @@ func awaitPort(ctx context.Context, address string) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("looking for a free port: %w", err)
-		}
-		defer l.Close() //nolint:errcheck // nothing was sent
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
