@@ -37,6 +37,11 @@ func (h *hand) do(a *account, l *lane, step Step, intended bool) Step {
 	if fail == nil && !intended {
 		before, fail = "token", h.ready(a)
 	}
+	if fail == nil && !intended {
+		if r := h.mark(a, w, &call); r != nil {
+			before, fail = "mark", r
+		}
+	}
 	switch {
 	case fail != nil && fail.Class == "":
 		return h.postpone(a, l, w)
@@ -93,7 +98,7 @@ func (h *hand) callFor(a *account, l *lane, w *outbox.Work) vendors.Call {
 	member, via := knownMember(l, w), l.via
 	h.mu.Unlock()
 	return vendors.Call{
-		Event: w.Event, Member: member, Key: w.VendorKey, FirstSentAt: w.FirstSentAt,
+		Event: w.Event, Member: member, Key: w.VendorKey, Mark: w.Mark, FirstSentAt: w.FirstSentAt,
 		MaySend: func() error {
 			if w.Ambiguous && !mayRepeat(op, &w.Delivery, h.now()) {
 				return errors.New("it took too long until this repeat could be sent: the vendor may not know its key any more")
@@ -116,7 +121,7 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 		return call, nil
 	}
 	named := w.Event.Member
-	if len(named.Identities) == 0 {
+	if len(named.Identities) == 0 && w.Type.Order() {
 		ctx, cancel := context.WithTimeout(h.calls, a.Policy.Timeout)
 		defer cancel()
 		var err error
@@ -129,10 +134,11 @@ func (h *hand) prepare(a *account, l *lane, w *outbox.Work) (call vendors.Call, 
 		return call, nil
 	}
 	if len(named.Identities) == 0 || a.members == nil {
-		return call, &vendors.Result{
-			Class: vendors.NotSent, Hold: MemberNotFound, StartedAt: h.now(),
-			Message: "neither this event nor its order's create names a member",
+		why := "neither this event nor its order's create names a member"
+		if len(named.Identities) > 0 {
+			why = "the member is named by identities, and this vendor knows members by membershipId only"
 		}
+		return call, &vendors.Result{Class: vendors.NotSent, Hold: MemberNotFound, StartedAt: h.now(), Message: why}
 	}
 	h.enter(a)
 	id, r := a.members.FindMember(h.calls, named)
@@ -166,6 +172,28 @@ func (h *hand) ready(a *account) (fail *vendors.Result) {
 	return nil
 }
 
+// mark has the vendor note what is there before a write that no key names. fail is
+// what the push ends in where that can't be done.
+func (h *hand) mark(a *account, w *outbox.Work, call *vendors.Call) (fail *vendors.Result) {
+	if op, _ := a.ops(w.Type); !op.NeedsMark || a.marker == nil {
+		return nil
+	}
+	h.enter(a)
+	mark, r := a.marker.Mark(h.calls, *call)
+	h.leave(a)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a.gate.spend(h.now(), max(r.Calls, 1))
+	if r.Class == vendors.Applied && mark != "" && len(mark) <= vendors.MarkLimit {
+		w.Mark, call.Mark = mark, mark
+		return nil
+	}
+	if r.Class != vendors.Throttled && r.Class != vendors.Denied {
+		r.Class = vendors.NotSent // whatever became of the read, nothing of the write has left
+	}
+	return &r
+}
+
 // intend commits the intent and reports whether the call may be made. It may not
 // where a drain has begun before the intent was taken to be written, nor where
 // something that goes before it has come to rest: then the lane is loaded first.
@@ -179,7 +207,7 @@ func (h *hand) intend(a *account, l *lane, w *outbox.Work) bool {
 		err  error
 	}
 	answers := make(chan answer, 1)
-	e := &entry{intent: &outbox.Intent{ID: w.ID, WasCalls: w.Calls, SentAt: h.now()}}
+	e := &entry{intent: &outbox.Intent{ID: w.ID, WasCalls: w.Calls, SentAt: h.now(), Mark: w.Mark}}
 	e.done = func(gone []int64, err error) {
 		answers <- answer{gone: contains(gone, w.ID), err: err}
 	}

@@ -75,7 +75,7 @@ func (c *choice) choose(l *Lane, now time.Time) {
 	}
 	op, _ := a.ops(step.Act.Type)
 	slot := stake(op, step) == stakesPerson
-	if op.NeedsMember && knownMember(&lane{Lane: *l}, step.Act) == "" || slot && a.gate.calling >= a.gate.slots() || !a.gate.admit(now).ok {
+	if op.NeedsMark || op.NeedsMember && knownMember(&lane{Lane: *l}, step.Act) == "" || slot && a.gate.calling >= a.gate.slots() || !a.gate.admit(now).ok {
 		return
 	}
 	if slot {

@@ -28,7 +28,7 @@ func (s Situation) AfterPush(d outbox.Delivery, w *outbox.Work, r vendors.Result
 	case vendors.Applied:
 		return s.applied(d, w, r.Receipt)
 	case vendors.AlreadyApplied:
-		return s.alreadyApplied(d, r.Receipt)
+		return s.alreadyApplied(d, r)
 	case vendors.Refused:
 		return s.refused(d, r)
 	case vendors.Throttled:
@@ -70,10 +70,10 @@ func (s Situation) applied(d outbox.Delivery, w *outbox.Work, receipt vendors.Re
 	return s.delivered(d, receipt)
 }
 
-func (s Situation) alreadyApplied(d outbox.Delivery, receipt vendors.Receipt) outbox.Delivery {
+func (s Situation) alreadyApplied(d outbox.Delivery, r vendors.Result) outbox.Delivery {
 	d.Duplicate = true
-	if d.Ambiguous && s.Operation.DuplicateProves {
-		return s.delivered(d, receipt)
+	if r.Proven || d.Ambiguous && s.Operation.DuplicateProves {
+		return s.delivered(d, r.Receipt)
 	}
 	d.Ambiguous, d.EverAmbiguous, d.KeyUsed = true, true, true
 	return s.find(d, DuplicateReported)
@@ -92,7 +92,7 @@ func (s Situation) refused(d outbox.Delivery, r vendors.Result) outbox.Delivery 
 		switch {
 		case s.Operation.Findable:
 			return s.find(d, RefusedAfterUnclear)
-		case d.Type == event.OrderUpdated && mayRepeat(s.Operation, &d, s.Now) && !s.Policy.Retry.gaveUp(&d, s.Now):
+		case d.Type.Sets() && mayRepeat(s.Operation, &d, s.Now) && !s.Policy.Retry.gaveUp(&d, s.Now):
 			return s.again(d, RepeatAgain, s.Policy.Retry.Backoff(d.Attempts, s.Jitter))
 		}
 		return s.hold(d, RefusedAfterUnclear)
@@ -213,8 +213,8 @@ func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 		// unclear any more, the answer is plain.
 		return s.freshKey(d, w)
 	case EchoUnproven, DuplicateReported:
-		if d.VendorKey == "" {
-			// The vendor says that it has an order that it doesn't show.
+		if !d.Type.Point() {
+			// The vendor says that it has something that it doesn't show.
 			d.Ambiguous = true
 			return s.hold(d, Mismatch)
 		}
@@ -235,7 +235,7 @@ func (s Situation) tooOldToRead(d *outbox.Delivery) bool {
 
 func (s Situation) freshKey(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 	d.FirstSentAt, d.KeyUsed = time.Time{}, false
-	if d.VendorKey == "" {
+	if !d.Type.Point() {
 		return s.again(d, ProvenGone, 0)
 	}
 	d.VendorKey = vendors.FurtherKey(w.Event.UUID, w.ID, w.Calls)

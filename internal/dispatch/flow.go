@@ -276,8 +276,20 @@ func (h *hand) settled(a *account, l *lane, w *outbox.Work, s *outbox.Settle) (e
 // now: nothing of what rests here keeps them from it, nor would come back with
 // them at once.
 func (l *lane) beyond(rest []outbox.Delivery) bool {
-	return l.More && (len(rest) == 0 || l.Kind == outbox.MemberLane) &&
-		!slices.ContainsFunc(rest, func(d outbox.Delivery) bool { return d.State != outbox.Unknown && d.State != outbox.Held })
+	return l.More && (len(rest) == 0 || l.Kind != outbox.OrderLane) &&
+		!slices.ContainsFunc(rest, func(d outbox.Delivery) bool {
+			return d.Blocks || d.State != outbox.Unknown && d.State != outbox.Held
+		})
+}
+
+// blocksLane implements outbox.Batch.Blocks.
+func (h *hand) blocksLane(account string, t event.Type) bool {
+	a := h.accounts[account]
+	if a == nil {
+		return false
+	}
+	op, _ := a.ops(t)
+	return op.Blocks
 }
 
 // blocks reports whether the lane waits while a delivery is unknown or held.
@@ -290,7 +302,7 @@ func (h *hand) blocks(a *account, w *outbox.Work) bool {
 // the one that has just ended. The lock is held.
 func (h *hand) goesOn(a *account, l *lane, w *outbox.Work) bool {
 	op, ok := a.ops(w.Type)
-	if !ok || h.draining || l.awaits > 0 || op.NeedsMember && knownMember(l, w) == "" || len(a.ready) > 0 ||
+	if !ok || h.draining || l.awaits > 0 || op.NeedsMark || op.NeedsMember && knownMember(l, w) == "" || len(a.ready) > 0 ||
 		stake(op, Step{Act: w, Action: Push}) == stakesPerson {
 		return false
 	}

@@ -56,6 +56,7 @@ type account struct {
 	preparer vendors.Preparer
 	finder   vendors.Finder
 	members  vendors.MemberFinder
+	marker   vendors.Marker
 	gate     *gate
 	ready    []*lane // of whatever account, that wait for this gate
 	live     int     // deliveries in hand
@@ -91,6 +92,7 @@ func newHand(w *Worker, token outbox.Token, low int64, leaseUntil time.Time) *ha
 		acc.preparer, _ = a.Vendor.(vendors.Preparer)
 		acc.finder, _ = a.Vendor.(vendors.Finder)
 		acc.members, _ = a.Vendor.(vendors.MemberFinder)
+		acc.marker, _ = a.Vendor.(vendors.Marker)
 		acc.timer = time.AfterFunc(time.Hour, func() { h.pump(acc) })
 		acc.timer.Stop()
 		h.accounts[a.Name] = acc
@@ -280,6 +282,7 @@ func (h *hand) enqueue(ctx context.Context, b outbox.Batch) (outbox.Enqueued, er
 			b.Full = append(b.Full, lane)
 		}
 	}
+	b.Blocks = h.blocksLane
 	floor := h.maxID + 1
 	h.entering[&floor] = struct{}{}
 	ended := ctx

@@ -74,10 +74,10 @@ func Plan(l *Lane, ops Operations, policy Policy, now time.Time) Step {
 	if step, open := p.openQuestion(); open {
 		return step
 	}
-	if l.Kind == outbox.MemberLane {
-		return p.member()
+	if l.Kind == outbox.OrderLane {
+		return p.order()
 	}
-	return p.order()
+	return p.series()
 }
 
 // plan is what one run of Plan looks at.
@@ -133,10 +133,11 @@ func (l *Lane) mayHave(t event.Type) bool {
 	})
 }
 
-// member goes through a member's points: in order, but what is unknown or held
-// lets the others go on, since each has a key of its own; and a decrement that
-// was refused only because points are missing lets increments pass.
-func (p *plan) member() Step {
+// series goes through what isn't an order's: one after the other. What is unknown or
+// held lets the others go on unless the operation blocks: DM Hub's points have a key
+// of their own each. A decrement that was refused only because points are missing
+// lets increments pass.
+func (p *plan) series() Step {
 	var rest []outbox.Delivery
 	short := false
 	for i, w := range p.Work {
@@ -321,11 +322,11 @@ func (p *plan) objection(w *outbox.Work) (d outbox.Delivery, skip, objected bool
 	return d, state == outbox.Waiting, true
 }
 
-// superseded reports whether an update is older than one already delivered:
+// superseded reports whether what sets a state is older than what was set already:
 // updates are partial, so neither sending nor dropping it is safe. That goes for
 // a repeat too.
 func (p *plan) superseded(w *outbox.Work) bool {
-	return w.Type == event.OrderUpdated && w.EventTime.Before(p.UpdatedTo) && w.Reason != outbox.ReasonSentByPerson
+	return w.Type.Sets() && w.EventTime.Before(p.UpdatedTo) && w.Reason != outbox.ReasonSentByPerson
 }
 
 // unclearRefund reports whether another refund of the order, or the taking back

@@ -1,6 +1,8 @@
 package event
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -168,7 +170,7 @@ func (c *checker) numbers(data int32) {
 func (c *checker) fill(e *Event, data int32) {
 	d := c.doc
 	e.OrderNo, e.UUID = d.text(data, "orderNo"), d.text(data, "uuid")
-	e.Member = d.memberOf(data)
+	d.about(e, data)
 	when, amount := "dateOrder", "amountPaid"
 	switch e.Type {
 	case PointIncremented, PointDecremented:
@@ -180,8 +182,11 @@ func (c *checker) fill(e *Event, data int32) {
 	case OrderRefunded, OrderRefundDeleted:
 		when, amount = "dateRefund", "refundTotal"
 	}
-	if !e.Type.Point() {
+	if e.Type.Order() {
 		e.Store, e.SalesChannel = d.text(data, "store"), d.text(data, "salesChannel")
+	} else if !e.Type.Point() {
+		e.OrderNo, amount = "", ""
+		when = "useDateTime"
 	}
 	if s := d.text(data, when); s != "" {
 		e.OccurredAt, _, _ = parseMoment(s, c.now)
@@ -191,16 +196,65 @@ func (c *checker) fill(e *Event, data int32) {
 	}
 }
 
-func (d *document) memberOf(data int32) Member {
-	m := Member{MembershipID: d.text(data, "membershipId")}
+// about fills in whom and what an event is about.
+func (d *document) about(e *Event, data int32) {
+	e.Member = Member{MembershipID: d.text(data, "membershipId")}
+	switch e.Type {
+	case MemberIdentityBound:
+		// Its identities are what is to be bound.
+	case MemberIdentityRemoved:
+		e.Member.Identities = []MemberIdentity{{Type: d.text(data, "type"), Value: d.text(data, "value")}}
+	case MemberMobileChanged:
+		e.Member.Identities = []MemberIdentity{{Type: "mobile", Value: d.text(data, "oldMobile")}}
+	case CouponRedeemed:
+		e.Key = d.text(data, "couponCode")
+		e.UUID = e.Key
+	case CouponCodeUsed:
+		e.Key = d.text(data, "code")
+		e.UUID = e.Key
+	case CouponCodeAdded:
+		if e.Key = d.text(data, "code"); e.Key == "" {
+			e.Key = DerivedCode(e.Tenant, e.UUID)
+		}
+	case DeviceRegistered:
+		e.Key = d.text(data, "pushId")
+	case LevelUpdated, LevelDeleted:
+		e.Key = d.text(data, "id")
+	}
+	if e.Member.Identities == nil && e.Type != MemberIdentityBound {
+		e.Member.Identities = d.identities(data)
+	}
+}
+
+func (d *document) identities(data int32) (list []MemberIdentity) {
 	at, ok := d.member(data, "identities")
 	if !ok {
-		return m
+		return nil
 	}
 	for i := at + 1; i < d.nodes[at].next; i = d.nodes[i].next {
-		m.Identities = append(m.Identities, MemberIdentity{
+		list = append(list, MemberIdentity{
 			Type: d.text(i, "type"), Value: d.text(i, "value"), Name: d.text(i, "name"),
 		})
 	}
-	return m
+	return list
+}
+
+// ReadAbout fills in Member and Key of an event of which the type, the tenant, the
+// uuid and the data are known.
+func (e *Event) ReadAbout() error {
+	d, bad := scan(e.Data, "data")
+	if bad != nil {
+		return bad
+	}
+	defer d.release()
+	d.about(e, 0)
+	return nil
+}
+
+// DerivedCode is the code of a coupon.code_added that names none: 20 of A-Z and
+// 2-7, the same for each sending of the event, and not to be guessed from the code
+// of another.
+func DerivedCode(tenant, uuid string) string {
+	sum := sha256.Sum256([]byte(string(CouponCodeAdded) + "\x00" + tenant + "\x00" + uuid))
+	return base32.StdEncoding.EncodeToString(sum[:])[:20]
 }

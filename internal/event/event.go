@@ -7,6 +7,7 @@ package event
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -25,6 +26,20 @@ const (
 	OrderRefundDeleted Type = "order.refund_deleted"
 	PointIncremented   Type = "point.incremented"
 	PointDecremented   Type = "point.decremented"
+
+	MemberRegistered      Type = "member.registered"
+	MemberUpdated         Type = "member.updated"
+	MemberIdentityBound   Type = "member.identity_bound"
+	MemberIdentityRemoved Type = "member.identity_removed"
+	MemberMobileChanged   Type = "member.mobile_changed"
+	CouponDrawn           Type = "coupon.drawn"
+	CouponRedeemed        Type = "coupon.redeemed"
+	CouponCodeAdded       Type = "coupon.code_added"
+	CouponCodeUsed        Type = "coupon.code_used"
+	DeviceRegistered      Type = "device.registered"
+	LevelCreated          Type = "level.created"
+	LevelUpdated          Type = "level.updated"
+	LevelDeleted          Type = "level.deleted"
 )
 
 // Types lists every type of the contract in the order of the documentation.
@@ -32,12 +47,38 @@ func Types() []Type {
 	return []Type{
 		OrderCreated, OrderUpdated, OrderCancelled, OrderDeleted,
 		OrderRefunded, OrderRefundDeleted, PointIncremented, PointDecremented,
+		MemberRegistered, MemberUpdated, MemberIdentityBound, MemberIdentityRemoved, MemberMobileChanged,
+		CouponDrawn, CouponRedeemed, CouponCodeAdded, CouponCodeUsed,
+		DeviceRegistered, LevelCreated, LevelUpdated, LevelDeleted,
 	}
 }
 
-// Point reports whether the type changes a member's points; every other type
-// concerns an order.
+// Point reports whether the type changes a member's points.
 func (t Type) Point() bool { return t == PointIncremented || t == PointDecremented }
+
+// Order reports whether the type concerns an order.
+func (t Type) Order() bool { return strings.HasPrefix(string(t), "order.") }
+
+// Creates reports whether the type brings into being what the later events of
+// its lane are about: it goes before them, whenever it arrives.
+func (t Type) Creates() bool {
+	switch t {
+	case OrderCreated, MemberRegistered, CouponCodeAdded, LevelCreated:
+		return true
+	}
+	return false
+}
+
+// Sets reports whether the type sets a state that a later event of its lane may
+// set anew: one that is older than what has been set must not go out after it.
+func (t Type) Sets() bool {
+	switch t {
+	case OrderUpdated, MemberUpdated, MemberIdentityBound, MemberIdentityRemoved, MemberMobileChanged,
+		DeviceRegistered, LevelUpdated:
+		return true
+	}
+	return false
+}
 
 // DefaultTenant is the tenant of an event that names none.
 const DefaultTenant = "default"
@@ -51,8 +92,8 @@ const PointKind = "point"
 type Identity struct {
 	Tenant  string
 	Kind    string // the type, or PointKind for both point types
-	OrderNo string // empty for points
-	UUID    string // empty for created, cancelled and deleted
+	OrderNo string // of an order's event
+	UUID    string // empty for created, cancelled and deleted; the code of a coupon that is redeemed or used
 }
 
 // Event is one decoded, valid event. Its strings are valid UTF-8 without NUL.
@@ -65,8 +106,12 @@ type Event struct {
 	TraceParent string // W3C trace context, empty where the publisher sent none
 
 	OrderNo string
-	UUID    string
+	UUID    string // of coupon.redeemed and coupon.code_used the coupon's code
 	Member  Member
+	// Key is what a coupon's, a device's or a level's event is about: the coupon's
+	// code, the push id, the level's id. Empty for all others, for coupon.drawn and
+	// for level.created, whose vendor gives it.
+	Key string
 
 	Store        string
 	SalesChannel string
@@ -93,10 +138,34 @@ func (e *Event) Identity() Identity {
 		id.Kind, id.UUID = PointKind, e.UUID
 	case OrderUpdated, OrderRefunded, OrderRefundDeleted:
 		id.OrderNo, id.UUID = e.OrderNo, e.UUID
-	default:
+	case OrderCreated, OrderCancelled, OrderDeleted:
 		id.OrderNo = e.OrderNo
+	default:
+		id.UUID = e.UUID
 	}
 	return id
+}
+
+// VendorKey names the event's effect at a vendor where the event has a name for
+// it: one account has it once. Empty for orders, whose lane is their key, and
+// where the vendor gives the name.
+func (e *Event) VendorKey() string {
+	switch e.Type {
+	case PointIncremented, PointDecremented:
+		return e.UUID
+	case CouponRedeemed, CouponCodeAdded, CouponCodeUsed:
+		return string(e.Type) + " " + e.Key
+	}
+	return ""
+}
+
+// Keyed reports whether events of the type have a VendorKey.
+func (t Type) Keyed() bool {
+	switch t {
+	case CouponRedeemed, CouponCodeAdded, CouponCodeUsed:
+		return true
+	}
+	return t.Point()
 }
 
 // Member names a member as the publisher knows them: by the vendor's

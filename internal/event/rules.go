@@ -149,6 +149,13 @@ func (c *checker) integer(at int32, reason Reason, least, most int) {
 // membershipID is a positive integer of at most 19 digits, as a number or as a
 // string. It has one spelling, or a member would have two lanes.
 func membershipID(c *checker, at int32) {
+	c.id(at, "the vendor's membershipId, or name the member by identities")
+}
+
+// vendorID is any other id that a vendor has given.
+func vendorID(c *checker, at int32) { c.id(at, "the vendor's id as it gave it") }
+
+func (c *checker) id(at int32, instead string) {
 	n := c.doc.nodes[at]
 	if n.kind != kindNumber && n.kind != kindString {
 		c.reject(WrongType, at, fmt.Sprintf("found %s, the contract has digits as a number or a string", n.kind))
@@ -159,7 +166,35 @@ func membershipID(c *checker, at int32) {
 		ok = ok && n.text[i] >= '0' && n.text[i] <= '9'
 	}
 	if !ok {
-		c.reject(BadNumber, at, "isn't a positive integer of at most 19 plain digits without leading zero; send the vendor's membershipId, or name the member by identities")
+		c.reject(BadNumber, at, "isn't a positive integer of at most 19 plain digits without leading zero; send "+instead)
+	}
+}
+
+// whole is a number of points that may be 0.
+func whole(c *checker, at int32) { c.integer(at, BadNumber, 0, math.MaxInt32) }
+
+// maxCouponCode is the longest coupon code of Pospal's (addCouponcode).
+const maxCouponCode = 50
+
+// couponCode is what Pospal takes as a code: at most 50 letters and digits (限英文或数字).
+func couponCode(c *checker, at int32) {
+	if !c.is(at, kindString) {
+		return
+	}
+	s := c.doc.nodes[at].text
+	ok := s != "" && len(s) <= maxCouponCode
+	for i := range len(s) {
+		ok = ok && (s[i] >= '0' && s[i] <= '9' || s[i] >= 'a' && s[i] <= 'z' || s[i] >= 'A' && s[i] <= 'Z')
+	}
+	if !ok {
+		c.reject(BadCharacter, at, fmt.Sprintf("isn't 1 to %d letters and digits, which is what the vendor takes as a code; send such a one", maxCouponCode))
+	}
+}
+
+// anObject has the vendor's own fields, custom ones among them, and at least one.
+func anObject(c *checker, at int32) {
+	if c.is(at, kindObject) && c.doc.nodes[at].count == 0 {
+		c.reject(MissingField, at, "has no member; send what the vendor is to be told")
 	}
 }
 

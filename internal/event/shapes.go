@@ -69,8 +69,54 @@ var (
 		PointDecremented: {member: true, shape: shape{
 			append(pointFields(6), field{"decrToZero", flag}), []string{"uuid", "point", "pattern"},
 		}},
+
+		MemberRegistered: {shape: shape{[]field{
+			{"uuid", key}, {"membership", anObject}, {"identities", list(identityShape)},
+		}, []string{"uuid", "membership", "identities"}}},
+		MemberUpdated: {member: true, shape: shape{[]field{
+			{"uuid", key}, {"membershipId", membershipID}, {"identities", list(identityShape)},
+			{"membership", anObject}, {"forceUpdate", flag},
+		}, []string{"uuid", "membership"}}},
+		MemberIdentityBound: {shape: shape{[]field{
+			{"uuid", key}, {"membershipId", membershipID}, {"identities", list(identityShape)},
+		}, []string{"uuid", "membershipId", "identities"}}},
+		MemberIdentityRemoved: {shape: shape{[]field{
+			{"uuid", key}, {"membershipId", membershipID}, {"type", key}, {"value", key},
+		}, []string{"uuid", "type", "value"}}},
+		MemberMobileChanged: {shape: shape{[]field{
+			{"uuid", key}, {"membershipId", membershipID}, {"oldMobile", key}, {"newMobile", key},
+		}, []string{"uuid", "oldMobile", "newMobile"}}},
+		CouponDrawn: {shape: shape{[]field{
+			{"uuid", key}, {"membershipId", membershipID}, {"couponId", key},
+		}, []string{"uuid", "membershipId", "couponId"}}},
+		CouponRedeemed: {member: true, shape: shape{[]field{
+			{"couponCode", key}, {"membershipId", membershipID}, {"identities", list(identityShape)},
+		}, []string{"couponCode"}}},
+		CouponCodeAdded: {shape: shape{[]field{
+			{"uuid", key}, {"promotionCouponUid", vendorID}, {"customerUid", vendorID}, {"code", couponCode},
+		}, []string{"uuid", "promotionCouponUid"}}},
+		CouponCodeUsed: {shape: shape{[]field{
+			{"code", couponCode}, {"customerUid", vendorID}, {"useDateTime", moment},
+		}, []string{"code"}}},
+		DeviceRegistered: {shape: shape{[]field{
+			{"uuid", key}, {"provider", searched}, {"appKey", searched}, {"pushId", key}, {"os", searched},
+			{"membershipId", membershipID}, {"mobile", key},
+		}, []string{"uuid", "provider", "appKey", "pushId", "os"}}},
+		LevelCreated: {shape: shape{levelFields(), levelRequired()}},
+		LevelUpdated: {shape: shape{append(levelFields(), field{"id", vendorID}), append(levelRequired(), "id")}},
+		LevelDeleted: {shape: shape{[]field{{"uuid", key}, {"id", vendorID}}, []string{"uuid", "id"}}},
 	}
 )
+
+// levelFields are those of a HeyShop level rule (创建积分等级规则), and our uuid.
+func levelFields() []field {
+	return []field{
+		{"uuid", key}, {"title", searched}, {"condition_points", whole}, {"sign_points", whole},
+		{"gain_points", quantity}, {"redeem_points", whole}, {"redeem_limitation", whole}, {"redeem_limitation_monthly", whole},
+	}
+}
+
+func levelRequired() []string { return []string{"uuid", "title", "condition_points"} }
 
 // orderFields are those of dmhub-loyalty §11.1 to §11.5, the same for every type
 // of order event, and our uuid.

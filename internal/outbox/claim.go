@@ -87,8 +87,8 @@ func (s *Store) Reload(ctx context.Context, token Token, lanes ...Lane) ([]*Load
 }
 
 // loadLanes runs the statement that takes lanes, and takes what rests in them:
-// in an order's lane everything, since each delivery may block the others; in a
-// member's lane what may be acted on now.
+// in an order's lane everything, since each delivery may block the others; in any
+// other what may be acted on now, and what blocks.
 func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ...any) ([]*Loaded, error) {
 	st, err := holds(ctx, tx, token)
 	if err != nil || !st.alive {
@@ -121,7 +121,7 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 				CROSS JOIN LATERAL (
 					SELECT id FROM outbox.deliveries
 					WHERE lane = l.lane AND owner IS NULL
-						AND (l.kind = 'order' OR state IN ('pending', 'waiting')
+						AND (l.kind = 'order' OR blocks OR state IN ('pending', 'waiting')
 							OR state = 'unknown' AND next_attempt_at <= now())
 					ORDER BY lane_rank, event_time, id LIMIT CASE WHEN l.kind = 'order' THEN $4::int ELSE $3 END) d)
 			RETURNING *)
@@ -221,7 +221,7 @@ func (s *Store) Adopt(ctx context.Context, token Token) ([]Handed, error) {
 
 const workColumns = `d.id, d.event_id, d.received_at, d.event_time, d.state_since, d.next_attempt_at, d.first_sent_at,
 	d.quiet_until, d.early_since, d.lane, d.account, d.type, d.state, d.reason, d.attempts, d.calls, d.ambiguous, d.ever_ambiguous,
-	d.key_used, d.duplicate, coalesce(d.vendor_key, ''), d.vendor_ref, d.points_applied,
+	d.key_used, d.duplicate, d.blocks, coalesce(d.vendor_key, ''), coalesce(d.mark, ''), d.vendor_ref, d.points_applied,
 	e.ce_id, e.source, e.tenant, e.traceparent, e.order_no, e.uuid, e.membership_id, e.store, e.sales_channel,
 	e.occurred_at, e.amount::text, coalesce(e.points, 0), e.pattern, e.remark, e.decr_to_zero, e.binary_mode, e.payload`
 
@@ -250,7 +250,7 @@ func scanWork(rows pgx.Rows) (*Work, error) {
 	var payload string
 	err := rows.Scan(&d.ID, &d.EventID, &d.ReceivedAt, &d.EventTime, &d.StateSince, (*instant)(&d.NextAttemptAt),
 		(*instant)(&d.FirstSentAt), (*instant)(&d.QuietUntil), (*instant)(&d.EarlySince), &d.Lane, &d.Account, &d.Type,
-		&d.State, &d.Reason, &d.Attempts, &d.Calls, &d.Ambiguous, &d.EverAmbiguous, &d.KeyUsed, &d.Duplicate, &d.VendorKey, &d.VendorRef,
+		&d.State, &d.Reason, &d.Attempts, &d.Calls, &d.Ambiguous, &d.EverAmbiguous, &d.KeyUsed, &d.Duplicate, &d.Blocks, &d.VendorKey, &d.Mark, &d.VendorRef,
 		&d.PointsApplied, &e.ID, &e.Source, &e.Tenant, &e.TraceParent, &e.OrderNo, &e.UUID, &e.Member.MembershipID,
 		&e.Store, &e.SalesChannel, (*instant)(&e.OccurredAt), &amount, &e.Points, &e.Pattern, &e.Remark,
 		&e.DecrToZero, &binary, &payload)
@@ -268,8 +268,8 @@ func scanWork(rows pgx.Rows) (*Work, error) {
 	if e.Data, err = dataOf(binary, payload); err != nil {
 		return nil, fmt.Errorf("event %d: payload: %w", d.EventID, err)
 	}
-	if e.Member.Identities, err = identitiesOf(e.Data); err != nil {
-		return nil, fmt.Errorf("event %d: identities: %w", d.EventID, err)
+	if err := e.ReadAbout(); err != nil {
+		return nil, fmt.Errorf("event %d: data: %w", d.EventID, err)
 	}
 	return w, nil
 }

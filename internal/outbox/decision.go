@@ -44,6 +44,8 @@ type Decision struct {
 	Accounts []string
 	// Route names the accounts of an event that no route took when it came.
 	Route func(t event.Type, tenant string) []string
+	// Blocks is Batch.Blocks, for what is routed.
+	Blocks func(account string, t event.Type) bool
 }
 
 // Standing is a delivery as a decision sees it.
@@ -114,10 +116,10 @@ func (s *Standing) keyTaken() bool {
 	switch {
 	case s.Account == "":
 		return false
-	case s.Type.Point():
+	case s.Type.Keyed():
 		return s.VendorKey == ""
 	}
-	return s.LaneTenant != s.Tenant
+	return s.Type.Order() && s.LaneTenant != s.Tenant
 }
 
 func refusesCancel(s *Standing) string {

@@ -48,6 +48,9 @@ type Batch struct {
 	// It is asked again where the transaction is run again: its last answer counts.
 	// The ids of deliveries aren't known yet.
 	Intend func([]Handed)
+	// Blocks tells of which deliveries outside of orders' lanes the rest of the lane
+	// waits while they are unclear or held; nil is of none.
+	Blocks func(account string, t event.Type) bool
 	// Recovered: these events were acknowledged before, but the database has
 	// lost them. Whether they were sent is not known.
 	Recovered bool

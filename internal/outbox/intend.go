@@ -14,6 +14,7 @@ type Intent struct {
 	ID       int64
 	WasCalls int
 	SentAt   time.Time
+	Mark     string // what the vendor had just before; empty changes nothing
 	// Stale is set by Commit: something rests in its lane that goes before it. It
 	// wasn't written, and would be once that is loaded.
 	Stale bool
@@ -24,14 +25,14 @@ type Intent struct {
 // there is any, the planner reads the whole table where one lane has most of it.
 const intendSQL = `
 	UPDATE outbox.deliveries d SET state = 'inflight', reason = '', calls = d.calls + 1,
-		first_sent_at = coalesce(d.first_sent_at, u.sent_at)
-	FROM unnest($2::bigint[], $3::int[], $4::timestamptz[]) u(id, was_calls, sent_at)
+		first_sent_at = coalesce(d.first_sent_at, u.sent_at), mark = coalesce(u.mark, d.mark)
+	FROM unnest($2::bigint[], $3::int[], $4::timestamptz[], $5::text[]) u(id, was_calls, sent_at, mark)
 	WHERE d.id = u.id AND d.owner = $1 AND d.calls = u.was_calls
 		AND d.state NOT IN ('delivered', 'dead', 'cancelled')
 		AND NOT EXISTS (
 			SELECT FROM (
 				SELECT r.lane_rank, r.event_time, r.id FROM outbox.deliveries r
-				WHERE r.lane = d.lane AND r.owner IS NULL AND (r.state IN ('pending', 'waiting')
+				WHERE r.lane = d.lane AND r.owner IS NULL AND (r.state IN ('pending', 'waiting') OR r.blocks
 					OR (SELECT kind FROM outbox.lanes l WHERE l.lane = d.lane) = 'order')
 				ORDER BY r.lane_rank, r.event_time, r.id LIMIT 1) rests
 			WHERE (rests.lane_rank, rests.event_time, rests.id) < (d.lane_rank, d.event_time, d.id))
@@ -44,12 +45,15 @@ func queueIntents(b *pgx.Batch, token Token, intents []*Intent, written *[]int64
 		return
 	}
 	n := len(intents)
-	ids, wasCalls, sentAt := make([]int64, n), make([]int, n), make([]time.Time, n)
+	ids, wasCalls, sentAt, marks := make([]int64, n), make([]int, n), make([]time.Time, n), make([]*string, n)
 	for i, x := range intents {
 		ids[i], wasCalls[i], sentAt[i] = x.ID, x.WasCalls, x.SentAt
+		if x.Mark != "" {
+			marks[i] = &x.Mark
+		}
 		x.Stale = false
 	}
-	b.Queue(intendSQL, token, ids, wasCalls, sentAt).
+	b.Queue(intendSQL, token, ids, wasCalls, sentAt, marks).
 		Query(func(rows pgx.Rows) error { return appendIDs(rows, written) })
 }
 

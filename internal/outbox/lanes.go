@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"syncworker/internal/event"
 )
 
 // route is one delivery of a batch before it is inserted.
@@ -19,7 +21,8 @@ type route struct {
 	kind    LaneKind
 	state   State
 	reason  string
-	key     *string // the vendor key that is claimed for it, where the vendor takes one
+	blocks  bool
+	key     *string // the vendor key that is claimed for it, where there is one
 	owner   *Token
 	handed  *Handed // where the worker gets it
 }
@@ -39,9 +42,10 @@ func routesOf(b Batch, fresh []arrival) []*route {
 			if b.Recovered {
 				r.state, r.reason = Unknown, ReasonLostCommit
 			}
-			if kind == MemberLane {
-				r.key = &a.Event.UUID
+			if key := a.Event.VendorKey(); key != "" {
+				r.key = &key
 			}
+			r.blocks = kind != OrderLane && b.blocks(account, a.Event.Type)
 			routes = append(routes, r)
 		}
 	}
@@ -87,7 +91,7 @@ func (b *Batch) handOver(routes []*route, lanes map[Lane]*laneRow) {
 				Lane: lanes[r.lane].LaneState,
 				Work: Work{Event: r.Event, Delivery: Delivery{
 					EventID: r.eventID, EventTime: r.Event.Time, Lane: r.lane,
-					Account: r.account, Type: r.Event.Type, State: Pending, VendorKey: deref(r.key),
+					Account: r.account, Type: r.Event.Type, State: Pending, VendorKey: deref(r.key), Blocks: r.blocks,
 				}},
 			})
 		}
@@ -144,6 +148,10 @@ func freeAbandoned(ctx context.Context, tx pgx.Tx, owned map[Lane]Token) error {
 		return fmt.Errorf("freeing lanes of workers that have ended: %w", err)
 	}
 	return nil
+}
+
+func (b *Batch) blocks(account string, t event.Type) bool {
+	return b.Blocks != nil && b.Blocks(account, t)
 }
 
 func (b *Batch) takes(r *route) bool {
@@ -225,26 +233,26 @@ func insertRoutes(ctx context.Context, tx pgx.Tx, routes []*route) (map[delivery
 	n := len(routes)
 	events, times, lanes, ranks := make([]int64, n), make([]time.Time, n), make([]Lane, n), make([]int16, n)
 	accounts, types, states, reasons := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	owners, keys, sentAt := make([]*Token, n), make([]*string, n), make([]*time.Time, n)
+	owners, keys, sentAt, blocks := make([]*Token, n), make([]*string, n), make([]*time.Time, n), make([]bool, n)
 	for i, r := range routes {
 		if r.handed != nil && !r.handed.SentAt.IsZero() {
 			r.state, sentAt[i] = Inflight, &r.handed.SentAt
 		}
 		events[i], times[i], lanes[i], ranks[i] = r.eventID, r.Event.Time, r.lane, Rank(r.Event.Type)
 		accounts[i], types[i], states[i], reasons[i] = r.account, string(r.Event.Type), string(r.state), r.reason
-		owners[i], keys[i] = r.owner, r.key
+		owners[i], keys[i], blocks[i] = r.owner, r.key, r.blocks
 	}
 	const sql = `
 		INSERT INTO outbox.deliveries (event_id, event_time, lane, lane_rank, account, type, state, reason, owner,
-			vendor_key, first_sent_at, calls, ambiguous, ever_ambiguous, key_used, next_attempt_at)
+			vendor_key, first_sent_at, blocks, calls, ambiguous, ever_ambiguous, key_used, next_attempt_at)
 		SELECT u.*, (u.state = 'inflight')::int, u.state = 'unknown', u.state = 'unknown', u.state = 'unknown',
 		       CASE WHEN u.state = 'unknown' THEN now() END
 		FROM unnest($1::bigint[], $2::timestamptz[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::text[],
-			$8::text[], $9::bigint[], $10::text[], $11::timestamptz[]) u(event_id, event_time, lane, lane_rank, account,
-			type, state, reason, owner, vendor_key, first_sent_at)
+			$8::text[], $9::bigint[], $10::text[], $11::timestamptz[], $12::bool[]) u(event_id, event_time, lane, lane_rank, account,
+			type, state, reason, owner, vendor_key, first_sent_at, blocks)
 		ON CONFLICT (account, vendor_key) WHERE vendor_key IS NOT NULL DO NOTHING
 		RETURNING event_id, account, id, received_at`
-	rows, err := tx.Query(ctx, sql, events, times, lanes, ranks, accounts, types, states, reasons, owners, keys, sentAt)
+	rows, err := tx.Query(ctx, sql, events, times, lanes, ranks, accounts, types, states, reasons, owners, keys, sentAt, blocks)
 	if err != nil {
 		return nil, fmt.Errorf("inserting deliveries: %w", err)
 	}
@@ -286,7 +294,7 @@ func settleRoutes(ctx context.Context, tx pgx.Tx, token Token, b Batch, routes [
 ) error {
 	const held = `
 		INSERT INTO outbox.deliveries (event_id, event_time, lane, lane_rank, account, type, state, reason)
-		VALUES ($1, $2, $3, $4, $5, $6, 'held', $7)`
+		VALUES ($1, $2, $3, $4, $5, $6, 'held', $7)` // it never blocks: what it would do is another event's
 	// It rests, in a lane that may have counted it as handed over.
 	const notHanded = `UPDATE outbox.lanes SET resting = true, news = true, handed = handed - $2 WHERE lane = $1`
 	for _, r := range routes {

@@ -128,14 +128,28 @@ type LaneKind string
 const (
 	OrderLane  LaneKind = "order"
 	MemberLane LaneKind = "member"
+	CouponLane LaneKind = "coupon" // one coupon code, or what one member draws
+	DeviceLane LaneKind = "device"
+	LevelLane  LaneKind = "level" // one level of a programme, or all that are new
 )
 
 // LaneOf returns the lane of an event at an account. A member that two events
 // name differently (id, mobile) has two lanes.
 func LaneOf(account string, e *event.Event) (Lane, LaneKind) {
-	kind, key := OrderLane, e.OrderNo
-	if e.Type.Point() {
-		kind, key = MemberLane, e.Member.Key()
+	kind, key := MemberLane, e.Member.Key()
+	switch e.Type {
+	case event.CouponDrawn:
+		kind = CouponLane
+	case event.CouponRedeemed, event.CouponCodeAdded, event.CouponCodeUsed:
+		kind, key = CouponLane, "code:"+e.Key
+	case event.DeviceRegistered:
+		kind, key = DeviceLane, e.Key
+	case event.LevelCreated, event.LevelUpdated, event.LevelDeleted:
+		kind, key = LevelLane, e.Key
+	default:
+		if e.Type.Order() {
+			kind, key = OrderLane, e.OrderNo
+		}
 	}
 	sum := sha256.Sum256([]byte(account + "\x00" + string(kind) + "\x00" + key))
 	return Lane(sum[:16]), kind
@@ -144,7 +158,7 @@ func LaneOf(account string, e *event.Event) (Lane, LaneKind) {
 // Rank is the delivery's first sorting key in its lane: a create goes first,
 // whenever it arrives; all others follow by event time.
 func Rank(t event.Type) int16 {
-	if t == event.OrderCreated {
+	if t.Creates() {
 		return 0
 	}
 	return 1
@@ -172,7 +186,9 @@ type Delivery struct {
 	EverAmbiguous bool
 	KeyUsed       bool // an earlier call with this vendor key may have reached the vendor
 	Duplicate     bool
+	Blocks        bool // outside of orders' lanes: while it is unclear or held, the rest of its lane waits
 	VendorKey     string
+	Mark          string // what the vendor had before the call; empty where no read needs it
 	VendorRef     string
 	PointsApplied *int64
 }

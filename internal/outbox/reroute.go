@@ -18,7 +18,7 @@ func routeHeld(ctx context.Context, tx pgx.Tx, dec *Decision, st *Standing, befo
 		return Acted{}, err
 	}
 	a.Accounts = dec.Route(st.Type, st.Tenant)
-	if err := deliver(ctx, tx, &pgx.Batch{}, person, Batch{}, []arrival{a}, &Enqueued{}); err != nil {
+	if err := deliver(ctx, tx, &pgx.Batch{}, person, Batch{Blocks: dec.Blocks}, []arrival{a}, &Enqueued{}); err != nil {
 		return Acted{}, err
 	}
 	// A delivery finds its event by the time at which the event came.

@@ -23,12 +23,21 @@ type Request struct {
 	// Redact are further values, such as the account's password, that are taken
 	// out of replies and errors.
 	Redact []string
-	Body   []byte // JSON
+	// Headers are sent beside those that every request has, or in their place. The
+	// values of those that are secret are shown nowhere.
+	Headers []Header
+	Body    []byte // JSON
 	// Personal returns values, such as a mobile number, that must not stand in a
 	// Result's Path and Message. It is asked only where there is something to show.
 	Personal func() []string
 	// MaySend is Call.MaySend.
 	MaySend func() error
+}
+
+// Header is one header of a Request.
+type Header struct {
+	Name, Value string
+	Secret      bool
 }
 
 // Exchange is what became of one Request.
@@ -117,6 +126,11 @@ func (req Request) secrets() []string {
 	all := slices.Clone(req.Redact)
 	for _, values := range req.Secret {
 		all = append(all, values...)
+	}
+	for _, h := range req.Headers {
+		if h.Secret {
+			all = append(all, h.Value)
+		}
 	}
 	return all
 }

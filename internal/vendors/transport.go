@@ -179,7 +179,19 @@ func (t *Transport) request(req Request) ([]byte, error) {
 	}
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, t.host...)
-	b = append(b, "\r\nUser-Agent: syncworker\r\nAccept: application/json\r\n"...)
+	b = append(b, "\r\nAccept: application/json\r\n"...)
+	agent := "syncworker"
+	for _, h := range req.Headers {
+		if strings.ContainsAny(h.Name, " :\r\n") || strings.ContainsAny(h.Value, "\r\n\x00") {
+			return nil, fmt.Errorf("building the request: header %q isn't valid", h.Name)
+		}
+		if h.Name == "User-Agent" {
+			agent = h.Value
+			continue
+		}
+		b = append(append(append(append(b, h.Name...), ": "...), h.Value...), "\r\n"...)
+	}
+	b = append(append(append(b, "User-Agent: "...), agent...), "\r\n"...)
 	if len(req.Body) > 0 {
 		b = append(b, "Content-Type: application/json; charset=utf-8\r\n"...)
 	}

@@ -72,6 +72,19 @@ type MemberFinder interface {
 	FindMember(ctx context.Context, m event.Member) (id string, r Result)
 }
 
+// Marker reads, before a write that no key names, what the vendor has already, so
+// that Find can tell this write's effect from what was there before. Asserted once,
+// at start.
+type Marker interface {
+	// Mark returns what was there, in a form that only Find understands: 1 to
+	// MarkLimit bytes. Applied means that it was read; every other class is why
+	// the write can't be made yet.
+	Mark(ctx context.Context, call Call) (mark string, r Result)
+}
+
+// MarkLimit bounds what Marker returns, in bytes.
+const MarkLimit = 16 << 10
+
 // Checker proves that an account works: it fetches a token and makes a harmless
 // read. Asserted once, at start.
 type Checker interface {
@@ -99,6 +112,9 @@ type Operation struct {
 
 	// NeedsMember: the write needs the vendor's member id.
 	NeedsMember bool
+	// NeedsMark: Find can only tell this write's effect by what was there before
+	// it, which Marker reads.
+	NeedsMark bool
 	// Findable: Find can say whether the effect exists.
 	Findable bool
 	// FindElsewhere: Find goes through another account, whose pause, limits and
@@ -125,9 +141,12 @@ type Call struct {
 	Event *event.Event
 	// Member is the vendor's member id as digits, empty where unknown.
 	Member string
-	// Key is the vendor key where the vendor takes one from us: the uuid of a
-	// point event, or the one minted after the first was used up.
+	// Key is the vendor key of a point event: its uuid, or the one minted after the
+	// first was used up. What a coupon's event is about is Event.Key.
 	Key string
+	// Mark is what Marker has read before the write; empty where the operation
+	// needs none.
+	Mark string
 	// FirstSentAt is when a byte of this delivery may first have left, zero
 	// before the first call.
 	FirstSentAt time.Time
@@ -148,6 +167,9 @@ type Result struct {
 	// Hold, for a NotSent or Refused that a person has to decide on instead of
 	// a retry, is a delivery's hold reason such as "member_not_found".
 	Hold string
+	// Proven, for an AlreadyApplied: nobody but this event can have had that effect,
+	// so that no read is needed.
+	Proven bool
 	// Withheld, for a NotSent that MaySend has stopped: the vendor wasn't asked,
 	// and nothing is known of whether it would have answered.
 	Withheld bool
@@ -171,7 +193,7 @@ type Result struct {
 
 // Receipt is the vendor's proof that the effect exists.
 type Receipt struct {
-	Ref string // the vendor's own reference, such as the deal's id; may be empty
+	Ref string // the vendor's own reference, such as the deal's id or the code of a drawn coupon; may be empty
 	// Points is what the vendor says was applied to the balance; nil where it
 	// doesn't say.
 	Points *int64
