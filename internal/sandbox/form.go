@@ -9,7 +9,8 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// fail is a loyalty error: {"error":{"code","message"[,"point"]}}.
+// fail is why a call is refused; each dialect has its own words for it. Written as
+// JSON it is a loyalty error's {"code","message"[,"point"]}.
 type fail struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`

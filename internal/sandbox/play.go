@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,7 +20,8 @@ func (s *Sandbox) play(w http.ResponseWriter, r *http.Request, c *call, run acti
 		s.applyLate(w, r, c, run)
 		return
 	}
-	status, doc := http.StatusOK, any(map[string]*fail{"error": {Code: "500000", Message: "Server error"}})
+	own := c.dialect.errors[kindError]
+	status, doc := own.status, any(json.RawMessage(own.body))
 	if f.Applies() {
 		status, doc = s.settle(c, run)
 	}
@@ -43,14 +45,9 @@ func (s *Sandbox) play(w http.ResponseWriter, r *http.Request, c *call, run acti
 func (s *Sandbox) playReply(w http.ResponseWriter, c *call, f Fault) {
 	status, contentType, body := http.StatusOK, jsonType, ""
 	switch f.kind() {
-	case kindError:
-		body = `{"error":{"code":"500000","message":"Server error"}}`
-	case kindError500:
-		status, body = http.StatusInternalServerError, `{"error":{"code":"500000","message":"Server error"}}`
-	case kindErrorBlank:
-		body = `{"error":{"code":"","message":""}}`
-	case kindErrorNumber:
-		body = `{"error":{"code":409999,"message":"error info"}}`
+	case kindError, kindError500, kindErrorBlank, kindErrorNumber:
+		own := c.dialect.errors[f.kind()]
+		status, body = own.status, own.body
 	case kindHTML:
 		contentType, body = "text/html", "<html><body>System maintenance</body></html>"
 	case kindBadGateway:
@@ -60,7 +57,8 @@ func (s *Sandbox) playReply(w http.ResponseWriter, c *call, f Fault) {
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(c.hit.rule.RetryAfter)))
 	case string(ThrottleSeconds):
-		status, body = http.StatusTooManyRequests, `{"error":{"code":"429","message":"Too many requests"}}`
+		own := c.dialect.errors[f.kind()]
+		status, body = own.status, own.body
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(c.hit.rule.RetryAfter)))
 	case string(ThrottleDate):
 		status = http.StatusTooManyRequests
@@ -70,21 +68,16 @@ func (s *Sandbox) playReply(w http.ResponseWriter, c *call, f Fault) {
 		status = http.StatusFound
 		w.Header().Set("Location", fmt.Sprintf("%s%d", landing, c.seq))
 	case string(TokenExpired):
-		body = string(encode(s.expire(c)))
+		s.mu.Lock()
+		var doc any
+		status, doc = c.dialect.expire(s, c)
+		s.mu.Unlock()
+		body = string(encode(doc))
 	}
 	s.leave(c, status, true)
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
 	w.Write([]byte(body))
-}
-
-func (s *Sandbox) expire(c *call) gatewayError {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l := s.logins[c.account]; l != nil {
-		s.revoke(l)
-	}
-	return s.tokenError()
 }
 
 // applyLate lets the call take effect after its client has given up.

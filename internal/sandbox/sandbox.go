@@ -9,6 +9,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,14 +19,18 @@ import (
 	"time"
 )
 
-// Account is an application login of the vendor ("dmhub-loyalty" v1: appid and
+// Account is an application login of a vendor ("dmhub-loyalty" v1: appid and
 // secret). Accounts with the same Store see the same members and orders, as the
-// loyalty and the customer-deals application of one DM Hub tenant do.
+// loyalty and the customer-deals application of one DM Hub tenant do; those of
+// different vendors have different stores.
 type Account struct {
 	AppID  string `json:"app_id"`
 	Secret string `json:"secret"`
 	Store  string `json:"store"`
+	Vendor string `json:"vendor"` // empty = dmhub; see [Vendors]
 }
+
+func (a Account) vendor() string { return cmp.Or(a.Vendor, DMHub) }
 
 // Config is how a sandbox starts, and what a reset goes back to.
 type Config struct {
@@ -67,8 +72,8 @@ func New(cfg Config) (*Sandbox, error) {
 	}
 	seen := map[string]bool{}
 	for _, a := range cfg.Accounts {
-		if a.AppID == "" || a.Secret == "" {
-			return nil, fmt.Errorf("sandbox: account %q: app id and secret must both be set", a.AppID)
+		if err := checkAccount(a, cfg.Accounts); err != nil {
+			return nil, err
 		}
 		if seen[a.AppID] {
 			return nil, fmt.Errorf("sandbox: account %q is there twice: app ids must differ", a.AppID)

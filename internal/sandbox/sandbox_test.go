@@ -219,3 +219,8 @@ func (c *client) abort(stop <-chan struct{}, path, body string) {
 		resp.Body.Close()
 	}
 }
+
+func TestAccountsOfDifferentVendorsShareNothing(t *testing.T) {
+	_, err := New(Config{Accounts: []Account{{AppID: "a", Secret: "s", Vendor: "nobody"}}})
+	require.EqualError(t, err, `sandbox: account "a": vendor is "nobody": use one of `+strings.Join(Vendors(), ", "))
+}

@@ -55,6 +55,7 @@ func laneKind(op string) string {
 
 // call is one request on its way through the sandbox.
 type call struct {
+	dialect *dialect
 	op      string
 	seq     int64
 	now     time.Time
@@ -70,6 +71,7 @@ type call struct {
 	member    int64
 	path      string // the id in the path, or empty
 	query     url.Values
+	header    http.Header
 	raw       []byte // the body as it came
 	body      fields
 	bodyErr   *fail
@@ -82,11 +84,15 @@ type action func(s *Sandbox, c *call) (any, *fail)
 
 func (s *Sandbox) routes() {
 	s.mux = http.NewServeMux()
+	s.dmhubRoutes()
+	s.mux.HandleFunc("/", s.unknownPath)
+	s.mux.HandleFunc("GET "+landing+"{seq}", s.followed)
+	s.adminRoutes()
+}
+
+func (s *Sandbox) dmhubRoutes() {
 	const loyalty = "/loyalty/v1"
-	for pattern, route := range map[string]struct {
-		op  string
-		run action
-	}{
+	s.handle(dmhub(), map[string]route{
 		"GET /security/accesstoken":                                     {OpToken, (*Sandbox).issueToken},
 		"POST " + loyalty + "/membershipAndIdentities":                  {OpMemberCreate, (*Sandbox).createMember},
 		"GET " + loyalty + "/membership/{id}":                           {OpMemberGet, (*Sandbox).getMember},
@@ -102,86 +108,63 @@ func (s *Sandbox) routes() {
 		"POST " + loyalty + "/dealService/delete":                       {OpDealDelete, (*Sandbox).deleteDeal},
 		"GET /v1/dealService/getDealByOrderNo":                          {OpDealRead, (*Sandbox).readDeal},
 		"GET /v1/deals/{id}":                                            {OpDealRead, (*Sandbox).readDeal},
-	} {
-		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, route.op, route.run) })
-	}
-	s.mux.HandleFunc("/", s.unknownPath)
+	})
 	s.mux.HandleFunc(loyalty+"/dealService/update", s.unknownPath) // the document's path ends in a slash: no redirect to it
-	s.mux.HandleFunc("GET "+landing+"{seq}", s.followed)
-	s.adminRoutes()
 }
 
-func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request, op string, run action) {
-	c := readCall(op, r)
-	denied := s.arrive(c)
-	if denied != nil {
-		s.reply(w, c, http.StatusOK, denied)
+func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request, d *dialect, to route) {
+	c := readCall(d, to.op, r)
+	if status, denied := s.arrive(c); status != 0 {
+		s.reply(w, c, status, denied)
 		return
 	}
 	if latency := time.Duration(c.sw.Latency); latency > 0 {
 		time.Sleep(latency)
 	}
 	if c.hit.fault == "" {
-		status, doc := s.settle(c, run)
+		status, doc := s.settle(c, to.run)
 		s.reply(w, c, status, doc)
 		return
 	}
-	s.play(w, r, c, run)
+	s.play(w, r, c, to.run)
 }
 
 // readCall reads the whole request before anything is decided: what names the
 // order or the uuid is in its body.
-func readCall(op string, r *http.Request) *call {
-	c := &call{op: op, path: r.PathValue("id"), query: r.URL.Query()}
-	if r.Method == http.MethodPost {
+func readCall(d *dialect, op string, r *http.Request) *call {
+	c := &call{dialect: d, op: op, path: r.PathValue("id"), query: r.URL.Query(), header: r.Header}
+	if r.Method != http.MethodGet {
 		raw, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 		sum := sha256.Sum256(raw)
 		c.hash = hex.EncodeToString(sum[:])
 		c.raw = raw
 		var ok bool
-		if c.body, ok = parse(raw); err != nil || !ok {
-			c.bodyErr = &fail{Code: "400006", Message: "Invalid json!"}
+		c.body, ok = parse(raw)
+		if none := len(raw) == 0 && r.Method == http.MethodDelete; err != nil || !ok && !none {
+			c.bodyErr = &d.badBody
 		}
 	}
-	f := form{raw: c.body}
-	c.uuid = f.text("uuid", false)
-	switch {
-	case op == OpToken:
-		c.key = c.query.Get("appid")
-	case op == OpDealRead:
-		if c.key = c.path; c.key == "" {
-			c.key = c.query.Get("orderNo")
-		}
-	case laneKind(op) == "order":
-		c.key = f.text("orderNo", false)
-		c.member = f.integer("membershipId", false)
-	case c.path != "":
-		c.key = c.path
-		var err error
-		if c.member, err = strconv.ParseInt(c.path, 10, 64); err == nil {
-			c.key = strconv.FormatInt(c.member, 10)
-		}
-	}
+	d.name(c)
 	return c
 }
 
-// arrive writes the call down and chooses its fault. It returns the gateway's
-// error document if the token isn't valid.
-func (s *Sandbox) arrive(c *call) (denied any) {
+// arrive writes the call down and chooses its fault. It returns the vendor's
+// refusal where the login isn't valid, and status 0 where it is.
+func (s *Sandbox) arrive(c *call) (status int, denied any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.now, c.sw, c.ledger = s.cfg.Now().UTC(), s.switches, s.ledger
 	if c.op != OpToken {
-		l := s.tokens[c.query.Get("access_token")]
-		if l == nil || !c.now.Before(l.expires) {
+		l, status, denied := c.dialect.login(s, c)
+		if l == nil {
 			s.ledger.arrive(c, "")
-			return s.tokenError()
+			return status, denied
 		}
 		c.account, c.store = l.account.AppID, l.store
 	}
 	c.hit = s.plan.pick(c)
 	s.ledger.arrive(c, c.account)
-	return nil
+	return 0, nil
 }
 
 // settle lets the call take effect and returns its reply.
@@ -197,16 +180,10 @@ func (s *Sandbox) settle(c *call, run action) (status int, doc any) {
 	if e != nil {
 		e.Applied, e.Member = c.effects > 0, c.member
 	}
-	if err != nil {
-		if e != nil {
-			e.Code = err.Code
-		}
-		return c.sw.ErrorStatus, map[string]*fail{"error": err}
+	if err != nil && e != nil {
+		e.Code = err.Code
 	}
-	if c.op == OpDealCreate || c.op == OpMemberCreate {
-		return c.sw.CreateStatus, doc
-	}
-	return http.StatusOK, doc
+	return c.dialect.answer(c, doc, err)
 }
 
 // leave ends the call for the client and, unless it may still take effect, for

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
+	"net/http"
 	"time"
 )
 
@@ -24,7 +25,7 @@ type gatewayError struct {
 func (s *Sandbox) issueToken(c *call) (any, *fail) {
 	q := c.query
 	l := s.logins[q.Get("appid")]
-	if l == nil || q.Get("grant_type") != "client_credentials" ||
+	if l == nil || l.account.vendor() != DMHub || q.Get("grant_type") != "client_credentials" ||
 		subtle.ConstantTimeCompare([]byte(q.Get("secret")), []byte(l.account.Secret)) != 1 {
 		return gatewayError{json.RawMessage(`"40004"`), "the params is illegal"}, nil
 	}
@@ -50,6 +51,23 @@ func (s *Sandbox) RevokeToken(appID string) {
 	if l := s.logins[appID]; l != nil {
 		s.revoke(l)
 	}
+}
+
+// loginByToken is how the calls of DM Hub's documents log in.
+func (s *Sandbox) loginByToken(c *call) (*login, int, any) {
+	l := s.tokens[c.query.Get("access_token")]
+	if l == nil || !c.now.Before(l.expires) {
+		return nil, http.StatusOK, s.tokenError()
+	}
+	return l, 0, nil
+}
+
+// expireToken makes the token of a call invalid.
+func (s *Sandbox) expireToken(c *call) (int, any) {
+	if l := s.logins[c.account]; l != nil {
+		s.revoke(l)
+	}
+	return http.StatusOK, s.tokenError()
 }
 
 func (s *Sandbox) tokenError() gatewayError {
