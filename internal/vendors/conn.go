@@ -74,9 +74,9 @@ func (c *conn) send(request []byte, body int, maySend func() error, until time.T
 	return true, false, nil
 }
 
-// reply reads the reply to a request. again reports whether the connection can
-// carry another one.
-func (c *conn) reply(method string) (status int, header http.Header, body []byte, again bool, err error) {
+// reply reads the reply to a request, at most limit bytes of its body. again reports
+// whether the connection can carry another one.
+func (c *conn) reply(method string, limit int) (status int, header http.Header, body []byte, again bool, err error) {
 	request := &http.Request{Method: method}
 	for {
 		c.left = headerLimit
@@ -91,7 +91,7 @@ func (c *conn) reply(method string) (status int, header http.Header, body []byte
 			continue // the final one follows
 		}
 		c.left = math.MaxInt64 // the body has a limit of its own
-		body, err = readBody(resp)
+		body, err = readBody(resp, limit)
 		again = err == nil && !resp.Close && c.replies.Buffered() == 0 && resp.StatusCode >= 200 && c.silent()
 		return resp.StatusCode, resp.Header, body, again, err
 	}
@@ -119,11 +119,11 @@ func orNoReply(err error) error {
 	return err
 }
 
-// readBody reads to the end, so that the connection can be used again, or to
-// ReplyLimit.
-func readBody(resp *http.Response) ([]byte, error) {
-	if resp.ContentLength > ReplyLimit {
-		return nil, fmt.Errorf("reply larger than %d bytes", ReplyLimit)
+// readBody reads to the end, so that the connection can be used again, or to the
+// limit.
+func readBody(resp *http.Response, limit int) ([]byte, error) {
+	if resp.ContentLength > int64(limit) {
+		return nil, fmt.Errorf("reply larger than %d bytes", limit)
 	}
 	if resp.ContentLength > 0 {
 		body := make([]byte, resp.ContentLength)
@@ -133,9 +133,9 @@ func readBody(resp *http.Response) ([]byte, error) {
 		}
 		return body, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, ReplyLimit+1))
-	if len(body) > ReplyLimit {
-		return body[:ReplyLimit], fmt.Errorf("reply larger than %d bytes", ReplyLimit)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	if len(body) > limit {
+		return body[:limit], fmt.Errorf("reply larger than %d bytes", limit)
 	}
 	if err != nil {
 		return body, fmt.Errorf("reading the reply: %w", orNoReply(err))

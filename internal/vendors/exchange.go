@@ -27,6 +27,9 @@ type Request struct {
 	// values of those that are secret are shown nowhere.
 	Headers []Header
 	Body    []byte // JSON
+	// MaxReply is how many bytes of a reply are read; 0 is ReplyLimit. A page of a
+	// list may be longer than what is kept of a call.
+	MaxReply int
 	// Personal returns values, such as a mobile number, that must not stand in a
 	// Result's Path and Message. It is asked only where there is something to show.
 	Personal func() []string
@@ -44,7 +47,7 @@ type Header struct {
 type Exchange struct {
 	Status int // 0 where no reply came
 	Header http.Header
-	Body   []byte // at most ReplyLimit bytes, secrets and all
+	Body   []byte // at most Request.MaxReply bytes, secrets and all
 	// Sent says that a byte of the request may have left.
 	Sent bool
 	// Withheld says that MaySend has stopped it.
@@ -66,7 +69,7 @@ func (x Exchange) Result(req Request) Result {
 		Method:     req.Method,
 		Path:       req.ShownPath(),
 		Request:    req.Body,
-		Reply:      Redact(x.Body, req.secrets()...),
+		Reply:      Redact(x.Body[:min(len(x.Body), ReplyLimit)], req.secrets()...),
 		StartedAt:  x.StartedAt,
 		Duration:   x.Duration,
 	}

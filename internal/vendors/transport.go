@@ -149,7 +149,7 @@ func (t *Transport) try(ctx context.Context, req Request, request []byte, until 
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	x.Sent, x.Withheld, x.Err = c.send(request, len(req.Body), req.MaySend, until, failpoint.Detail(ctx))
 	if x.Err == nil {
-		x.Status, x.Header, x.Body, again, x.Err = c.reply(req.Method)
+		x.Status, x.Header, x.Body, again, x.Err = c.reply(req.Method, cmp.Or(req.MaxReply, ReplyLimit))
 	}
 	if again = stop() && again; again {
 		t.conns.put(c)

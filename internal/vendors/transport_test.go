@@ -183,3 +183,17 @@ func TestDoKeepsConnectionsForAllCallsInFlight(t *testing.T) {
 	}
 	require.EqualValues(t, 8, opened.Load())
 }
+
+func TestDoReadsAsMuchAsTheRequestAllowsAndKeepsLess(t *testing.T) {
+	page := strings.Repeat("x", vendors.ReplyLimit+1)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, page) }))
+	t.Cleanup(s.Close)
+	tr := transport(t, s.URL, nil)
+	req := post(`{}`)
+	require.ErrorContains(t, tr.Do(t.Context(), req).Err, "larger than")
+	req.MaxReply = len(page)
+	x := tr.Do(t.Context(), req)
+	require.NoError(t, x.Err)
+	require.True(t, page == string(x.Body))
+	require.Equal(t, vendors.ReplyLimit, len(x.Result(req).Reply))
+}
