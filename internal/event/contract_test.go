@@ -188,6 +188,7 @@ var edges = []string{
 	`2147483647`, `2147483648`, `9999999999999999999`, `10000000000000000000`, `1000000000000000`, `[]`, `{}`, `[{}]`, `[null]`, `["x"]`,
 	`[{"lineId":"1"}]`, `[{"lineId":"1","productName":"n","qty":1}]`, `[{"type":"mobile","value":"1"}]`, `[{"type":"mobile"}]`,
 	`"application/json"`, `"application/xml"`, `"default"`, `"Default"`, `"1.0"`, `"order.updated"`, `"point.decremented"`,
+	`"."`, `".."`, `"a-b"`, `"a1B2"`, `"` + strings.Repeat("k", 51) + `"`, `{"name":"x"}`, `{"mobile":null}`, `{"mobile":"1"}`, `{"gender":-1}`,
 }
 
 func TestDecoderAndSchemaAgreeOnMutatedEvents(t *testing.T) {
@@ -216,6 +217,8 @@ func mutate(t *rapid.T, doc any) {
 		"orderNo", "uuid", "membershipId", "identities", "tenant", "time", "dateOrder", "amountPaid", "dealLines",
 		"refundLines", "refundTotal", "store", "point", "pattern", "decrToZero", "uuid_timeout", "remark", "qty",
 		"lineId", "type", "value", "name", "c_custom", "data_base64", "datacontenttype", "specversion", "id", "source", "data",
+		"membership", "forceUpdate", "oldMobile", "newMobile", "couponId", "couponCode", "promotionCouponUid", "customerUid", "code",
+		"useDateTime", "provider", "pushId", "os", "mobile", "title", "condition_points", "gain_points", "redeem_limitation", "gender", "dateJoin",
 	}
 	name := rapid.SampledFrom(names).Draw(t, "name")
 	if rapid.Bool().Draw(t, "drop") {

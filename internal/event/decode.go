@@ -169,24 +169,24 @@ func (c *checker) numbers(data int32) {
 // fill reads the fields that we work with out of data that is valid.
 func (c *checker) fill(e *Event, data int32) {
 	d := c.doc
-	e.OrderNo, e.UUID = d.text(data, "orderNo"), d.text(data, "uuid")
+	e.UUID = d.text(data, "uuid")
 	d.about(e, data)
-	when, amount := "dateOrder", "amountPaid"
+	when, amount := "", ""
 	switch e.Type {
 	case PointIncremented, PointDecremented:
-		when, amount = "date", ""
-		e.OrderNo = ""
+		when = "date"
 		e.Points, _ = strconv.ParseInt(d.text(data, "point"), 10, 64)
 		e.Pattern, e.Remark = d.text(data, "pattern"), d.text(data, "remark")
 		e.DecrToZero = e.Type == PointDecremented && d.text(data, "decrToZero") == "true"
 	case OrderRefunded, OrderRefundDeleted:
 		when, amount = "dateRefund", "refundTotal"
+	case OrderCreated, OrderUpdated, OrderCancelled, OrderDeleted:
+		when, amount = "dateOrder", "amountPaid"
+	case CouponCodeUsed:
+		when = "useDateTime"
 	}
 	if e.Type.Order() {
-		e.Store, e.SalesChannel = d.text(data, "store"), d.text(data, "salesChannel")
-	} else if !e.Type.Point() {
-		e.OrderNo, amount = "", ""
-		when = "useDateTime"
+		e.OrderNo, e.Store, e.SalesChannel = d.text(data, "orderNo"), d.text(data, "store"), d.text(data, "salesChannel")
 	}
 	if s := d.text(data, when); s != "" {
 		e.OccurredAt, _, _ = parseMoment(s, c.now)
@@ -196,16 +196,11 @@ func (c *checker) fill(e *Event, data int32) {
 	}
 }
 
-// about fills in whom and what an event is about.
+// about fills in whom and what an event is about. It reads only fields that the
+// type's shape has checked: others may hold anything.
 func (d *document) about(e *Event, data int32) {
-	e.Member = Member{MembershipID: d.text(data, "membershipId")}
+	e.Member, e.Key = d.whom(e.Type, data), ""
 	switch e.Type {
-	case MemberIdentityBound:
-		// Its identities are what is to be bound.
-	case MemberIdentityRemoved:
-		e.Member.Identities = []MemberIdentity{{Type: d.text(data, "type"), Value: d.text(data, "value")}}
-	case MemberMobileChanged:
-		e.Member.Identities = []MemberIdentity{{Type: "mobile", Value: d.text(data, "oldMobile")}}
 	case CouponRedeemed:
 		e.Key = d.text(data, "couponCode")
 		e.UUID = e.Key
@@ -221,9 +216,28 @@ func (d *document) about(e *Event, data int32) {
 	case LevelUpdated, LevelDeleted:
 		e.Key = d.text(data, "id")
 	}
-	if e.Member.Identities == nil && e.Type != MemberIdentityBound {
-		e.Member.Identities = d.identities(data)
+}
+
+// whom is the member that an event is about, by what is known before it.
+func (d *document) whom(t Type, data int32) Member {
+	switch t {
+	case CouponCodeAdded, CouponCodeUsed, LevelCreated, LevelUpdated, LevelDeleted:
+		return Member{}
+	case MemberRegistered:
+		return Member{Identities: d.identities(data)}
 	}
+	m := Member{MembershipID: d.text(data, "membershipId")}
+	switch t {
+	case MemberIdentityBound, CouponDrawn, DeviceRegistered:
+		// By the membershipId alone: the identities of one that is bound are new.
+	case MemberIdentityRemoved:
+		m.Identities = []MemberIdentity{{Type: d.text(data, "type"), Value: d.text(data, "value")}}
+	case MemberMobileChanged:
+		m.Identities = []MemberIdentity{{Type: "mobile", Value: d.text(data, "oldMobile")}}
+	default:
+		m.Identities = d.identities(data)
+	}
+	return m
 }
 
 func (d *document) identities(data int32) (list []MemberIdentity) {

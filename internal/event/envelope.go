@@ -181,7 +181,7 @@ func (c *checker) eventType(subject string) Type {
 	}
 	t := Type(s)
 	if _, known := shapeOf(t); !known {
-		c.add(UnknownType, "type", fmt.Sprintf("found %s; the contract has %s", quote(s), typeNames()))
+		c.add(UnknownType, "type", fmt.Sprintf("found %s; the contract has %s", quote(s), typesLike(s)))
 		return ""
 	}
 	if subject != Subject(t) {
@@ -190,12 +190,22 @@ func (c *checker) eventType(subject string) Type {
 	return t
 }
 
-func typeNames() string {
-	var names []string
+// typesLike lists the types of the contract that have the word before the dot with
+// s in common, or these words where there is none.
+func typesLike(s string) string {
+	word, _, _ := strings.Cut(strings.ToLower(s), ".")
+	var words, alike []string
 	for _, t := range Types() {
-		names = append(names, string(t))
+		first, _, _ := strings.Cut(string(t), ".")
+		if first == word {
+			alike = append(alike, string(t))
+		}
+		words = append(words, first+".…")
 	}
-	return strings.Join(names, ", ")
+	if len(alike) > 0 {
+		return strings.Join(alike, ", ")
+	}
+	return strings.Join(slices.Compact(words), ", ")
 }
 
 func (c *checker) tenant() string {

@@ -79,12 +79,16 @@ func FuzzDecode(f *testing.F) {
 		require.True(t, json.Valid(payload))
 		require.True(t, json.Valid(e.Data))
 		id := e.Identity()
-		for _, s := range []string{e.ID, e.Source, e.Store, e.SalesChannel, e.Remark, e.Pattern, e.Member.Key(), id.Tenant, id.OrderNo, id.UUID} {
+		for _, s := range []string{e.ID, e.Source, e.Store, e.SalesChannel, e.Remark, e.Pattern, e.Member.Key(), e.Key, e.VendorKey(), id.Tenant, id.OrderNo, id.UUID} {
 			require.True(t, utf8.ValidString(s))
 			require.NotContains(t, s, "\x00")
 		}
 		require.NotEqual(t, id.OrderNo+id.UUID, "")
-		require.LessOrEqual(t, max(len(id.OrderNo), len(id.UUID)), MaxKey)
+		require.LessOrEqual(t, max(len(id.OrderNo), len(id.UUID), len(e.Key), len(e.Member.MembershipID)), MaxKey)
+		about := Event{Type: e.Type, Tenant: e.Tenant, UUID: e.UUID, Data: e.Data}
+		require.NoError(t, about.ReadAbout())
+		require.Equal(t, e.Member, about.Member)
+		require.Equal(t, e.Key, about.Key)
 
 		again := rewrite(t, payload, rand.New(rand.NewPCG(seed, 1)))
 		other, err := Decode(message(again), Limits{MaxBytes: 2*len(again) + 1}, corpusNow)

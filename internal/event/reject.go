@@ -32,6 +32,7 @@ const (
 	BadPoints       Reason = "bad_points"       // points that aren't a positive integer
 	BadNumber       Reason = "bad_number"       // any other number out of its range or form
 	BadTime         Reason = "bad_time"         // no RFC 3339 time with a zone, or outside the sane window
+	ReadOnly        Reason = "read_only"        // what the vendor keeps itself, or takes by another event
 )
 
 // Reasons lists every reason of the contract.
@@ -39,7 +40,7 @@ func Reasons() []Reason {
 	return []Reason{
 		TooLarge, NotUTF8, NotJSON, TooDeep, DuplicateKey, BadCharacter, KeyCase,
 		BadEnvelope, UnknownType, SubjectMismatch, BadTenant, MissingField, WrongType,
-		KeyTooLong, TextTooLong, BadMoney, BadPoints, BadNumber, BadTime,
+		KeyTooLong, TextTooLong, BadMoney, BadPoints, BadNumber, BadTime, ReadOnly,
 	}
 }
 

@@ -66,6 +66,9 @@ func checkKey(s string) (Reason, string) {
 	if len(s) > MaxKey {
 		return KeyTooLong, fmt.Sprintf("has %d bytes, at most %d are taken; send a shorter one", len(s), MaxKey)
 	}
+	if s == "." || s == ".." {
+		return BadCharacter, "is dots alone, which a vendor's path can't name; send another one"
+	}
 	for i, r := range s {
 		switch {
 		case r > ' ' && r < utf8.RuneSelf-1:
@@ -182,20 +185,32 @@ func couponCode(c *checker, at int32) {
 		return
 	}
 	s := c.doc.nodes[at].text
-	ok := s != "" && len(s) <= maxCouponCode
-	for i := range len(s) {
-		ok = ok && (s[i] >= '0' && s[i] <= '9' || s[i] >= 'a' && s[i] <= 'z' || s[i] >= 'A' && s[i] <= 'Z')
-	}
-	if !ok {
-		c.reject(BadCharacter, at, fmt.Sprintf("isn't 1 to %d letters and digits, which is what the vendor takes as a code; send such a one", maxCouponCode))
+	other := strings.IndexFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+	switch {
+	case s == "":
+		key(c, at)
+	case other >= 0:
+		c.reject(BadCharacter, at, "isn't letters and digits alone (a-z, A-Z, 0-9), which is what the vendor takes as a code; send such a one")
+	case len(s) > maxCouponCode:
+		c.reject(KeyTooLong, at, fmt.Sprintf("has %d characters, the vendor takes %d; send a shorter one", len(s), maxCouponCode))
 	}
 }
 
-// anObject has the vendor's own fields, custom ones among them, and at least one.
-func anObject(c *checker, at int32) {
-	if c.is(at, kindObject) && c.doc.nodes[at].count == 0 {
-		c.reject(MissingField, at, "has no member; send what the vendor is to be told")
+// anObject has at least one member: fields of the shape, or custom ones.
+func anObject(of shape) rule {
+	return func(c *checker, at int32) {
+		if c.object(at, of); c.doc.nodes[at].kind == kindObject && c.doc.nodes[at].count == 0 {
+			c.reject(MissingField, at, "has no member; send what the vendor is to be told")
+		}
 	}
+}
+
+// readOnly refuses a value that the vendor keeps itself or takes by another event:
+// it would be dropped without a word.
+func readOnly(instead string) rule {
+	return func(c *checker, at int32) { c.reject(ReadOnly, at, "isn't set here; leave it out: "+instead) }
 }
 
 func moment(c *checker, at int32) {

@@ -38,6 +38,38 @@ var (
 		required: []string{"type", "value"},
 	}
 
+	// membershipShape is that of dmhub-loyalty, 会员模型, as far as it is a publisher's
+	// to set. customerId isn't here: the document has it as a text and as a number.
+	membershipShape = shape{fields: []field{
+		{"name", text},
+		{"familyName", text},
+		{"givenName", text},
+		{"membershipCode", text},
+		{"idCard", text},
+		{"address", text},
+		{"educationBackgro", text},
+		{"img", text},
+		{"gender", whole},
+		{"email", text},
+		{"birthday", text},
+		{"dateJoin", moment},
+		{"createMethod", text},
+		{"createChannel", text},
+		{"industry", text},
+		{"income", text},
+		{"referrer", text},
+		{"source", text},
+		{"contentName", text},
+		{"campaignId", text},
+		{"country", text},
+		{"province", text},
+		{"city", text},
+		{"county", text},
+		{"id", readOnly("name the member by membershipId")},
+		{"mobile", readOnly("send it among the identities of member.registered, or publish member.mobile_changed")},
+		{"point", readOnly("publish point.incremented or point.decremented")},
+	}}
+
 	// lineFields are those of dmhub-loyalty §11.1, 订单行; priceSubPaid is in
 	// its sample only.
 	lineFields = []field{
@@ -71,11 +103,12 @@ var (
 		}},
 
 		MemberRegistered: {shape: shape{[]field{
-			{"uuid", key}, {"membership", anObject}, {"identities", list(identityShape)},
+			{"uuid", key}, {"membership", anObject(membershipShape)}, {"identities", list(identityShape)},
+			{"membershipId", readOnly("the vendor gives it; publish member.updated for a member who has one")},
 		}, []string{"uuid", "membership", "identities"}}},
 		MemberUpdated: {member: true, shape: shape{[]field{
 			{"uuid", key}, {"membershipId", membershipID}, {"identities", list(identityShape)},
-			{"membership", anObject}, {"forceUpdate", flag},
+			{"membership", anObject(membershipShape)}, {"forceUpdate", flag},
 		}, []string{"uuid", "membership"}}},
 		MemberIdentityBound: {shape: shape{[]field{
 			{"uuid", key}, {"membershipId", membershipID}, {"identities", list(identityShape)},
@@ -102,7 +135,9 @@ var (
 			{"uuid", key}, {"provider", searched}, {"appKey", searched}, {"pushId", key}, {"os", searched},
 			{"membershipId", membershipID}, {"mobile", key},
 		}, []string{"uuid", "provider", "appKey", "pushId", "os"}}},
-		LevelCreated: {shape: shape{levelFields(), levelRequired()}},
+		LevelCreated: {shape: shape{
+			append(levelFields(), field{"id", readOnly("the vendor gives it; publish level.updated for a level that has one")}), levelRequired(),
+		}},
 		LevelUpdated: {shape: shape{append(levelFields(), field{"id", vendorID}), append(levelRequired(), "id")}},
 		LevelDeleted: {shape: shape{[]field{{"uuid", key}, {"id", vendorID}}, []string{"uuid", "id"}}},
 	}
