@@ -29,6 +29,7 @@ import (
 	"syncworker/internal/devstack/devtest"
 	"syncworker/internal/event"
 	"syncworker/internal/outbox"
+	"syncworker/internal/vendors/every"
 )
 
 func TestMain(m *testing.M) { os.Exit(devtest.Run(m)) }
@@ -92,11 +93,18 @@ func TestEventsShownAreWhatTheContractTakesOrRefuses(t *testing.T) {
 	require.Positive(t, refused)
 }
 
+func kinds() (list config.Kinds) {
+	for _, k := range every.Kinds() {
+		list = append(list, config.Kind{Name: k.Name, BaseURL: k.BaseURL, DailyQuota: k.DailyQuota, NeedsAppID: k.NeedsAppID, Takes: k.Takes})
+	}
+	return list
+}
+
 func TestConfigurationsShownLoad(t *testing.T) {
 	for _, b := range blocks(t, "yaml") {
 		file := filepath.Join(t.TempDir(), "syncworker.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(b.text), 0o600))
-		_, err := config.Load(file, nil)
+		_, err := config.Load(file, nil, kinds())
 		require.NoError(t, err, "%s: %s", b.page, b.text)
 	}
 }

@@ -10,9 +10,10 @@ import (
 
 	"syncworker/internal/config"
 	"syncworker/internal/dispatch"
+	"syncworker/internal/event"
 	"syncworker/internal/outbox"
 	"syncworker/internal/vendors"
-	"syncworker/internal/vendors/dmhub"
+	"syncworker/internal/vendors/every"
 )
 
 // buildAccounts makes the vendors of all configured accounts. Accounts that log
@@ -42,44 +43,63 @@ func buildAccounts(c config.Config, store *outbox.Store, now func() time.Time) (
 					MaxAttempts: a.Retry.MaxAttempts, MaxAge: a.Retry.MaxAge,
 				},
 			},
-			Limits:     dispatch.Limits{MaxInFlight: a.MaxInFlight, Rate: a.RateLimit},
+			Limits: dispatch.Limits{
+				MaxInFlight: a.MaxInFlight, Rate: a.RateLimit,
+				Daily: a.DailyQuota, App: c.TokenAccount(name),
+			},
 			OrderReads: a.Semantics.OrderReads,
 		})
 	}
 	return accounts, nil
 }
 
-// buildVendor is the one place that knows every kind of account.
-func buildVendor(c config.Config, name string, tokens func(account string) vendors.TokenSource) (vendors.Vendor, error) {
-	switch kind := c.Vendors[name].Kind; kind {
-	case config.DMHubLoyalty:
-		login := dmhubLogin(c, name)
-		if reads := c.Vendors[name].Semantics.OrderReads; reads != "" {
-			deals, err := dmhub.NewDeals(dmhubLogin(c, reads), tokens(reads))
-			if err != nil {
-				return nil, err
-			}
-			login.OrderReads = deals
-		}
-		return dmhub.New(login, tokens(name))
-	case config.DMHubDeals:
-		return dmhub.NewDeals(dmhubLogin(c, name), tokens(name))
-	default:
-		return nil, fmt.Errorf("vendors.%s.kind: %q isn't available", name, kind)
+// kinds are those of every.Kinds as the configuration sees them.
+func kinds() config.Kinds {
+	var list config.Kinds
+	for _, k := range every.Kinds() {
+		list = append(list, config.Kind{
+			Name: k.Name, BaseURL: k.BaseURL, DailyQuota: k.DailyQuota, NeedsAppID: k.NeedsAppID, Takes: k.Takes,
+		})
+	}
+	return list
+}
+
+// blocks is outbox.Decision.Blocks: what Operation says as well, without an account's
+// secret.
+func blocks(c config.Config) func(account string, t event.Type) bool {
+	all := every.Kinds()
+	return func(account string, t event.Type) bool {
+		i := slices.IndexFunc(all, func(k vendors.Kind) bool { return k.Name == c.Vendors[account].Kind })
+		return i >= 0 && !(t.Point() && all[i].PointsPass)
 	}
 }
 
-func dmhubLogin(c config.Config, name string) dmhub.Config {
+// buildVendor makes the vendor of one account, and of the one that it reads orders
+// from.
+func buildVendor(c config.Config, name string, tokens func(account string) vendors.TokenSource) (vendors.Vendor, error) {
 	a := c.Vendors[name]
-	return dmhub.Config{
+	all := every.Kinds()
+	i := slices.IndexFunc(all, func(k vendors.Kind) bool { return k.Name == a.Kind })
+	if i < 0 {
+		return nil, fmt.Errorf("vendors.%s.kind: there is no kind %q", name, a.Kind)
+	}
+	setup := vendors.Setup{
 		Name: name, BaseURL: a.BaseURL, AppID: a.AppID, Secret: vendors.Secret(a.Secret),
-		Timeout: a.Timeout, MaxInFlight: a.MaxInFlight, UUIDTimeout: a.UUIDTimeout,
-		Semantics: dmhub.Semantics{
+		Timeout: a.Timeout, MaxInFlight: a.MaxInFlight, UUIDTimeout: a.UUIDTimeout, Tokens: tokens(name),
+		Semantics: vendors.Semantics{
 			ExistingOrder: a.Semantics.ExistingOrder, ExistingOrderReply: a.Semantics.ExistingOrderReply,
 			DuplicateUUID: a.Semantics.DuplicateUUID, DuplicateUUIDReply: a.Semantics.DuplicateUUIDReply,
 			UUIDWindow: a.Semantics.UUIDWindow, PointTrace: a.Semantics.PointTrace,
+			NegativePoints: a.Semantics.NegativePoints, CouponPath: a.Semantics.CouponPath,
 		},
 	}
+	if reads := a.Semantics.OrderReads; reads != "" {
+		var err error
+		if setup.OrderReads, err = buildVendor(c, reads, tokens); err != nil {
+			return nil, err
+		}
+	}
+	return all[i].New(setup)
 }
 
 var errNoDatabase = errors.New("database.url: not set; give it in the file or as SYNCWORKER_DATABASE_URL")

@@ -126,5 +126,5 @@ func (a *app) config() (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
-	return config.Load(path, a.environ)
+	return config.Load(path, a.environ, kinds())
 }

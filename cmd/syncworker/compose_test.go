@@ -102,7 +102,7 @@ func TestComposeRunsTheWorkerWithItsConfiguration(t *testing.T) {
 	for name, value := range worker.Environment {
 		environ = append(environ, name+"="+value)
 	}
-	conf, err := config.Load("../../deploy/syncworker.yaml", environ)
+	conf, err := config.Load("../../deploy/syncworker.yaml", environ, kinds())
 	require.NoError(t, err)
 	for _, w := range conf.Warnings() {
 		require.Contains(t, w, "http sends the secret", "the only thing to warn about is the sandbox without TLS")
@@ -140,7 +140,7 @@ func TestTheNATSServerOfComposeKeepsWhatItAcknowledges(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, o.JetStream)
 	require.True(t, o.SyncAlways)
-	conf, err := config.Load("../../deploy/syncworker.yaml", nil)
+	conf, err := config.Load("../../deploy/syncworker.yaml", nil, kinds())
 	require.NoError(t, err)
 	require.Greater(t, o.JetStreamMaxStore, int64(conf.NATS.MaxBytes))
 	require.Contains(t, readCompose(t).Services["nats"].Volumes, "nats-data:"+o.StoreDir)

@@ -52,7 +52,7 @@ func (a *app) checkConfig() error {
 	if err != nil {
 		return err
 	}
-	c, err := config.Load(path, a.environ)
+	c, err := config.Load(path, a.environ, kinds())
 	if err == nil {
 		err = c.CheckWorker()
 	}

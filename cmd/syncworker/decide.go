@@ -154,7 +154,7 @@ func (a *app) decide(cmd *cobra.Command, args []string, d *deciding, action outb
 		}
 		dec := outbox.Decision{
 			Action: action, Actor: d.deed.actor, Why: d.deed.why, Evidence: d.evidence, VendorRef: d.vendorRef,
-			Accounts: accountNames(c), Route: c.Accounts,
+			Accounts: accountNames(c), Route: c.Accounts, Blocks: blocks(c),
 		}
 		if action == outbox.Applied && d.points >= 0 {
 			dec.PointsApplied = &d.points

@@ -88,7 +88,7 @@ func until(t *testing.T, what string, done func() bool) {
 }
 
 func ready(dir string) bool {
-	c, err := config.Load(filepath.Join(dir, "syncworker.yaml"), nil)
+	c, err := config.Load(filepath.Join(dir, "syncworker.yaml"), nil, kinds())
 	if err != nil {
 		return false
 	}

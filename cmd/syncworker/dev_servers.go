@@ -201,7 +201,7 @@ func (s *servers) configure(o devOptions) error {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	var err error
-	if s.config, err = config.Load(path, nil); err != nil {
+	if s.config, err = config.Load(path, nil, kinds()); err != nil {
 		return err
 	}
 	return s.config.CheckWorker()

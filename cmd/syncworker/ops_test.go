@@ -15,7 +15,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
-	"syncworker/internal/config"
 	"syncworker/internal/event"
 	"syncworker/internal/outbox"
 	"syncworker/internal/sandbox"
@@ -98,7 +97,7 @@ func (s *stack) works(t *testing.T) func(*testscript.TestScript, bool, []string)
 
 func TestTimesAreReadAsPeopleWriteThem(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	c := config.Default()
+	c := kinds().Default()
 	for value, want := range map[string]string{
 		"2026-11-21T08:00:00+08:00": "2026-11-21T00:00:00Z",
 		"2026-11-21":                "2026-11-20T16:00:00Z",

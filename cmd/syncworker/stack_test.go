@@ -56,18 +56,18 @@ func newStackOn(t *testing.T, url string, switches sandbox.Switches) *stack {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
 
-	s.config = config.Default()
+	s.config = kinds().Default()
 	s.config.NATS.URL = config.URL(s.nats.URL)
 	s.config.NATS.MaxBytes = 1 << 30
 	s.config.Database.URL = config.URL(s.url)
 	s.config.HTTP.Listen = "127.0.0.1:0"
 	s.config.Dispatch.Lease = 3 * time.Second
-	account := config.DefaultAccount(config.DMHubLoyalty)
+	account := kinds().Account("dmhub-loyalty")
 	account.BaseURL, account.AppID, account.Secret = server.URL, "app", canarySecret
 	account.Timeout, account.QuietPeriod, account.EarlyGrace = time.Second, 500*time.Millisecond, 2*time.Second
 	account.RateLimit, account.MaxInFlight = 0, 32
 	account.Retry.Initial, account.Retry.Max = 20*time.Millisecond, 200*time.Millisecond
-	reads := config.DefaultAccount(config.DMHubDeals)
+	reads := kinds().Account("dmhub-deals")
 	reads.BaseURL, reads.AppID, reads.Secret, reads.Timeout = server.URL, "deals", canarySecret, time.Second
 	s.config.Vendors = map[string]config.Account{"dmhub": account, "deals": reads}
 	s.config.Routes = []config.Route{{Types: []string{"order.*", "point.*"}, Tenants: []string{"*"}, Accounts: []string{"dmhub"}}}

@@ -16,6 +16,7 @@ type Config struct {
 	Vendors  map[string]Account `yaml:"vendors"` // by account name
 	Routes   []Route            `yaml:"routes"`
 
+	kinds    Kinds
 	origins  map[string]origin // where each key path was set; absent for defaults
 	missing  []Problem         // secrets that couldn't be read: only the worker needs them
 	warnings []string
@@ -62,19 +63,11 @@ type Finance struct {
 	TimeZone string `yaml:"time_zone"` // IANA name; its days are finance's days
 }
 
-// The kinds of account.
-const (
-	DMHubLoyalty = "dmhub-loyalty"
-	DMHubDeals   = "dmhub-deals" // reads only: routes can't name it
-	HeyShop      = "heyshop"     // known, not available yet
-	Pospal       = "pospal"      // known, not available yet
-)
-
 // Account is one login at a vendor.
 type Account struct {
 	Kind    string `yaml:"kind"`
 	BaseURL string `yaml:"base_url"` // scheme, host and perhaps a path, without a slash at its end
-	AppID   string `yaml:"app_id"`
+	AppID   string `yaml:"app_id"`   // empty where the vendor has none
 	// Secret comes from SYNCWORKER_VENDORS_<ACCOUNT>_SECRET or SecretFile and
 	// is empty where neither gave one: see Config.CheckWorker.
 	Secret          Secret        `yaml:"secret"`
@@ -82,6 +75,7 @@ type Account struct {
 	Timeout         time.Duration `yaml:"timeout"`          // of one call, from dial to the last byte of the reply
 	MaxInFlight     int           `yaml:"max_in_flight"`    // calls under way at once, over all workers
 	RateLimit       float64       `yaml:"rate_limit"`       // calls a second over all workers; 0 = none
+	DailyQuota      int           `yaml:"daily_quota"`      // calls of the app id in one day in China; 0 = none
 	QuietPeriod     time.Duration `yaml:"quiet_period"`     // before "not found" counts as absent
 	EarlyGrace      time.Duration `yaml:"early_grace"`      // how long a refusal may only be early
 	PredecessorWait time.Duration `yaml:"predecessor_wait"` // for an order that wasn't seen yet
@@ -111,6 +105,8 @@ const (
 	Remark     = "remark"
 	ExternalID = "external_id"
 	None       = "none"
+	Sent       = "sent"
+	Held       = "held"
 )
 
 // Semantics is what the vendor's documents leave open and somebody has probed.
@@ -122,19 +118,23 @@ type Semantics struct {
 	UUIDWindow         time.Duration `yaml:"uuid_window"`          // the longest that this tenant honours
 	PointTrace         string        `yaml:"point_trace"`          // Remark, ExternalID or None
 	OrderReads         string        `yaml:"order_reads"`          // name of a dmhub-deals account; empty means none
+	NegativePoints     string        `yaml:"negative_points"`      // HeyShop: Sent or Held
+	CouponPath         string        `yaml:"coupon_path"`          // Pospal: where coupons are written; empty means as documented
 }
 
 // Route says which accounts an event goes to. It takes an event whose type and
-// tenant each match one of its patterns.
+// tenant each match one of its patterns. A pattern stands for what the account can
+// be given of it.
 type Route struct {
-	Types    []string `yaml:"types"`    // an event type, "order.*", "point.*" or "*"
+	Types    []string `yaml:"types"`    // an event type, "order.*" and the like, or "*"
 	Tenants  []string `yaml:"tenants"`  // a tenant, a prefix and "*", or "*"
 	Accounts []string `yaml:"accounts"` // account names
 }
 
 // Default is what is in force where nobody sets anything: no accounts, no routes.
-func Default() Config {
+func (k Kinds) Default() Config {
 	return Config{
+		kinds: k,
 		NATS: NATS{
 			URL: "nats://127.0.0.1:4222", Stream: "SYNC", Consumer: "syncworker",
 			AckWait: 30 * time.Second, MaxAckPending: 10000, Replicas: 1, MaxBytes: 10 << 30,
@@ -145,25 +145,4 @@ func Default() Config {
 		Dispatch: Dispatch{Lease: 30 * time.Second, DrainTimeout: 25 * time.Second},
 		Finance:  Finance{TimeZone: "Asia/Shanghai"},
 	}
-}
-
-// DefaultAccount is an account of that kind of which only the kind is set.
-func DefaultAccount(kind string) Account {
-	a := Account{
-		Kind:            kind,
-		Timeout:         10 * time.Second,
-		MaxInFlight:     64,
-		RateLimit:       50,
-		QuietPeriod:     5 * time.Minute,
-		EarlyGrace:      2 * time.Minute,
-		PredecessorWait: 24 * time.Hour,
-		UnseenOrders:    Hold,
-		UUIDTimeout:     72 * time.Hour,
-		Retry:           Retry{Initial: time.Second, Max: 10 * time.Minute, MaxAttempts: 20, MaxAge: 72 * time.Hour},
-		Semantics:       Semantics{ExistingOrder: Unknown, DuplicateUUID: Unknown, UUIDWindow: time.Hour, PointTrace: Remark},
-	}
-	if kind == DMHubLoyalty || kind == DMHubDeals {
-		a.BaseURL = "https://api.convertlab.com"
-	}
-	return a
 }

@@ -81,7 +81,7 @@ func (d *decoder) decodeAccounts(t *tree, v reflect.Value, path string) {
 		if k := child.fields["kind"]; k != nil {
 			kind = k.text
 		}
-		account := reflect.ValueOf(DefaultAccount(kind))
+		account := reflect.ValueOf(d.config.kinds.Account(kind))
 		settable := reflect.New(account.Type()).Elem()
 		settable.Set(account)
 		d.decode(child, settable, join(path, name))

@@ -36,7 +36,7 @@ func documented(v reflect.Value, path string) map[string]string {
 		field, at := v.Field(i), join(path, key)
 		switch {
 		case field.Kind() == reflect.Map:
-			maps.Copy(found, documented(reflect.ValueOf(DefaultAccount(DMHubLoyalty)), at+".<account>"))
+			maps.Copy(found, documented(reflect.ValueOf(kinds.Account("dmhub-loyalty")), at+".<account>"))
 		case field.Type() == reflect.TypeFor[[]Route]():
 			maps.Copy(found, documented(reflect.ValueOf(Route{Tenants: []string{"*"}}), at+"[N]"))
 		case field.Kind() == reflect.Struct:
@@ -59,7 +59,7 @@ func TestDocumentationHasEveryKeyWithItsDefaultAndVariable(t *testing.T) {
 			rows[key] = strings.TrimSpace(rest)
 		}
 	}
-	keys := documented(reflect.ValueOf(Default()), "")
+	keys := documented(reflect.ValueOf(kinds.Default()), "")
 	require.ElementsMatch(t, slices.Collect(maps.Keys(keys)), slices.Collect(maps.Keys(rows)))
 	variable := strings.NewReplacer("<account>", "<ACCOUNT>", "[N]", "_<N>")
 	for key, value := range keys {

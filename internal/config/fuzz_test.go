@@ -19,7 +19,7 @@ func FuzzLoadNeverPanicsNorShowsAPassword(f *testing.F) {
 		if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Load(path, []string{"SYNCWORKER_ROUTES=" + strings.ReplaceAll(yaml, "\x00", "")})
+		_, err := Load(path, []string{"SYNCWORKER_ROUTES=" + strings.ReplaceAll(yaml, "\x00", "")}, kinds)
 		if err != nil && strings.Contains(err.Error(), ":hunter2@") {
 			t.Fatal(err)
 		}

@@ -9,12 +9,12 @@ import (
 )
 
 // Load reads the file at path, lays the SYNCWORKER_… variables of environ
-// ("NAME=value") over it and checks the whole. An empty path means no file. The
+// ("NAME=value") over it and checks the whole. kinds are what accounts can be; an empty path means no file. The
 // error is Problems where the content is wrong: all of them at once.
 //
 // A secret that can't be read is not an error here, since most commands need
 // none: CheckWorker reports it.
-func Load(path string, environ []string) (Config, error) {
+func Load(path string, environ []string, kinds Kinds) (Config, error) {
 	root := newMapping(origin{})
 	var problems []Problem
 	if path != "" {
@@ -34,7 +34,7 @@ func Load(path string, environ []string) (Config, error) {
 	overlaid, warnings := overlay(root, environ)
 	problems = append(problems, overlaid...)
 
-	c := Default()
+	c := kinds.Default()
 	c.origins = map[string]origin{}
 	d := decoder{config: &c}
 	d.decode(root, reflect.ValueOf(&c).Elem(), "")

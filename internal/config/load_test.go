@@ -14,6 +14,17 @@ import (
 	"syncworker/internal/event"
 )
 
+// kinds are like those of the vendors that there are.
+var kinds = Kinds{
+	{Name: "dmhub-loyalty", BaseURL: "https://api.convertlab.com", NeedsAppID: true, Takes: []event.Type{
+		event.OrderCreated, event.OrderUpdated, event.OrderCancelled, event.OrderDeleted, event.OrderRefunded,
+		event.OrderRefundDeleted, event.PointIncremented, event.PointDecremented, event.CouponDrawn,
+	}},
+	{Name: "dmhub-deals", BaseURL: "https://api.convertlab.com", NeedsAppID: true, Takes: []event.Type{event.OrderCreated}},
+	{Name: "heyshop", Takes: []event.Type{event.PointIncremented, event.PointDecremented, event.LevelCreated}},
+	{Name: "pospal", NeedsAppID: true, DailyQuota: 3000, Takes: []event.Type{event.CouponCodeAdded}},
+}
+
 // account is the least that an account needs.
 const account = `
 vendors:
@@ -31,7 +42,7 @@ func write(t *testing.T, yaml string) string {
 
 func load(t *testing.T, yaml string, environ ...string) Config {
 	t.Helper()
-	c, err := Load(write(t, yaml), environ)
+	c, err := Load(write(t, yaml), environ, kinds)
 	require.NoError(t, err)
 	return c
 }
@@ -41,7 +52,7 @@ func load(t *testing.T, yaml string, environ ...string) Config {
 func problems(t *testing.T, yaml string, environ ...string) []string {
 	t.Helper()
 	path := write(t, yaml)
-	_, err := Load(path, environ)
+	_, err := Load(path, environ, kinds)
 	var found Problems
 	require.ErrorAs(t, err, &found)
 	var lines []string
@@ -57,10 +68,10 @@ func problems(t *testing.T, yaml string, environ ...string) []string {
 }
 
 func TestWithoutFileAndVariablesTheDefaultsAreInForce(t *testing.T) {
-	c, err := Load("", nil)
+	c, err := Load("", nil, kinds)
 	require.NoError(t, err)
 	c.origins, c.warnings = nil, nil
-	require.Equal(t, Default(), c)
+	require.Equal(t, kinds.Default(), c)
 	require.ErrorContains(t, c.CheckWorker(), "SYNCWORKER_DATABASE_URL")
 }
 
@@ -90,10 +101,10 @@ routes:
 		"SYNCWORKER_ROUTES_0_TENANTS=brand-a, brand-b",
 		"PATH=/bin")
 
-	want := Default()
+	want := kinds.Default()
 	want.NATS.URL, want.NATS.AckWait, want.NATS.MaxBytes = "nats://nats:4222,nats://nats2:4222", 50*time.Second, 512<<20
 	want.Database.Retention = 90 * 24 * time.Hour
-	a := DefaultAccount(DMHubLoyalty)
+	a := kinds.Account("dmhub-loyalty")
 	a.AppID, a.Secret, a.RateLimit = "123456789012345678901", "s3cret", 0.5
 	a.Retry.Max, a.Retry.MaxAttempts = 5*time.Minute, 7
 	a.Semantics.ExistingOrder, a.Semantics.ExistingOrderReply = Refused, "409000 已存在"
@@ -110,7 +121,7 @@ func TestAccountsAndRoutesCanStandInTheEnvironmentAlone(t *testing.T) {
 		"SYNCWORKER_VENDORS_MAIN_SHOP_APP_ID=shop-1",
 		"SYNCWORKER_VENDORS_MAIN_SHOP_SEMANTICS_UUID_WINDOW=2h",
 		`SYNCWORKER_ROUTES=[{types: ["*"], tenants: ["*"], accounts: [main_shop]}]`,
-	})
+	}, kinds)
 	require.NoError(t, err)
 	require.Equal(t, 2*time.Hour, c.Vendors["main_shop"].Semantics.UUIDWindow)
 	require.Equal(t, []string{"main_shop"}, c.Accounts(event.OrderCreated, "default"))
@@ -118,7 +129,7 @@ func TestAccountsAndRoutesCanStandInTheEnvironmentAlone(t *testing.T) {
 
 func TestTheKindOfAnAccountOfTheFileCanBeOverridden(t *testing.T) {
 	a := load(t, account, "SYNCWORKER_VENDORS_DMHUB_KIND=dmhub-deals").Vendors["dmhub"]
-	require.Equal(t, DMHubDeals, a.Kind)
+	require.Equal(t, "dmhub-deals", a.Kind)
 	require.Equal(t, "shop-1", a.AppID)
 }
 
@@ -127,7 +138,7 @@ func TestEveryMistakeIsListedAtOnceWithItsPlace(t *testing.T) {
 		`3 nats.ack_wiat: unknown key; did you mean ack_wait? (known here: url, credentials_file, stream, consumer, ack_wait, max_ack_pending, replicas, max_bytes)`,
 		`4 nats.replicas: found "many"; want a whole number`,
 		`6 dispatch.lease: found 20s; want at least 30s, three times vendors.dmhub.timeout`,
-		`9 vendors.dmhub.kind: found "dmhub-loyalti"; want dmhub-loyalty, dmhub-deals; did you mean dmhub-loyalty?`,
+		`9 vendors.dmhub.kind: found "dmhub-loyalti"; want dmhub-loyalty, dmhub-deals, heyshop, pospal; did you mean dmhub-loyalty?`,
 		`10 vendors.dmhub.app_id: found a list; want one value`,
 		`SYNCWORKER_HTTP_LISTEN http.listen: found "8080"; want host:port such as 127.0.0.1:8080`,
 	}, problems(t, `
@@ -169,7 +180,7 @@ func TestWhatIsRefusedAndWhy(t *testing.T) {
 		{"time zone", "finance: {time_zone: Shanghai}", `finance.time_zone: found "Shanghai"; want an IANA time zone`},
 		{"local time zone", "finance: {time_zone: Local}", `finance.time_zone: found "Local"`},
 		{"account name", "vendors:\n  DMHub: {kind: dmhub-loyalty}", `2 vendors.DMHub: found the account name "DMHub"; want 1 to 63 of a-z`},
-		{"kind not available", "vendors:\n  p:\n    kind: pospal", `3 vendors.p.kind: found "pospal"; want dmhub-loyalty or dmhub-deals; accounts of kind pospal are not available yet`},
+		{"unknown kind", "vendors:\n  p:\n    kind: posbal", `3 vendors.p.kind: found "posbal"; want dmhub-loyalty, dmhub-deals, heyshop, pospal; did you mean pospal?`},
 		{"no app id", "vendors:\n  p:\n    kind: dmhub-deals", `2 vendors.p.app_id: found "";`},
 		{"secret in the file", loyalty + "secret: hunter2", `6 vendors.dmhub.secret: a secret has no place in the file; put it in the variable SYNCWORKER_VENDORS_DMHUB_SECRET, or in a file of its own that vendors.dmhub.secret_file names`},
 		{"password in base_url", loyalty + "base_url: https://u:hunter2@h", `vendors.dmhub.base_url: found "https://u:***@h"; want https://host without user`},
@@ -187,7 +198,10 @@ func TestWhatIsRefusedAndWhy(t *testing.T) {
 		{"order_reads without account", loyalty + "semantics: {order_reads: deals}", `order_reads: found "deals"; want the name of a dmhub-deals account; deals is no account`},
 		{"order_reads of another kind", loyalty + "semantics: {order_reads: dmhub}", `want the name of a dmhub-deals account; dmhub is dmhub-loyalty`},
 		{"route to no account", account + "routes:\n  - {types: ['*'], accounts: [dmhup]}", `7 routes[0].accounts[0]: found "dmhup"; want an account below vendors (dmhub); did you mean dmhub?`},
-		{"route to a reading account", "vendors: {d: {kind: dmhub-deals, app_id: a}}\nroutes: [{types: ['*'], accounts: [d]}]", `routes[0].accounts[0]: found "d"; want an account that events can go to`},
+		{"route of an event to a vendor without it", "vendors: {h: {kind: heyshop, base_url: https://h}}\nroutes: [{types: [level.created, coupon.drawn], accounts: [h]}]", `2 routes[0].accounts[0]: found "h"; want an account that takes coupon.drawn; those of kind heyshop take point.incremented, point.decremented, level.created`},
+		{"route of a family to a vendor without any of it", "vendors: {h: {kind: heyshop, base_url: https://h}}\nroutes: [{types: [order.*], accounts: [h]}]", `2 routes[0].accounts[0]: found "h"; want an account that takes order.*`},
+		{"no base URL", "vendors: {h: {kind: heyshop}}", `1 vendors.h.base_url: found ""; want https://host`},
+		{"negative quota", account + "    daily_quota: -1", `6 vendors.dmhub.daily_quota: found -1; want calls a day`},
 		{"route without accounts", "routes: [{types: ['*']}]", `routes[0].accounts: found ""; want at least one account`},
 		{"type pattern", account + "routes: [{types: [orders.*], accounts: [dmhub]}]", `routes[0].types[0]: found "orders.*"; want *, order.*`},
 		{"tenant pattern", account + "routes: [{types: ['*'], tenants: [A], accounts: [dmhub]}]", `routes[0].tenants[0]: found "A"; want a tenant`},
@@ -255,7 +269,7 @@ func TestSecretInTheFileIsRefusedThoughAVariableOverridesIt(t *testing.T) {
 }
 
 func TestFileThatIsNotThere(t *testing.T) {
-	_, err := Load(filepath.Join(t.TempDir(), "no.yaml"), nil)
+	_, err := Load(filepath.Join(t.TempDir(), "no.yaml"), nil, kinds)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, "reading the configuration: open ")
 }
@@ -267,7 +281,7 @@ nats: {ack_wait: 72h}
 `)
 	c, err := Load(path, []string{
 		"SYNCWORKER_VENDORS_DMHUB_SECRET=hunter4", "SYNCWORKER_NATS_URL=nats://hunter5@a:1,nats://u:hunter6@b:2",
-	})
+	}, kinds)
 	require.NoError(t, err)
 	var out bytes.Buffer
 	require.NoError(t, c.Print(&out))
@@ -307,7 +321,7 @@ func TestARefusedBaseURLShowsNothingButItsHost(t *testing.T) {
 	_, err := Load("", []string{
 		"SYNCWORKER_VENDORS_DMHUB_KIND=dmhub-loyalty", "SYNCWORKER_VENDORS_DMHUB_APP_ID=app",
 		"SYNCWORKER_VENDORS_DMHUB_BASE_URL=https://user:hunter2@api.convertlab.com/x?access_token=hunter2",
-	})
+	}, kinds)
 	require.ErrorContains(t, err, "@api.convertlab.com/x?…")
 	require.NotContains(t, err.Error(), "hunter2")
 }

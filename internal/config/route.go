@@ -18,7 +18,7 @@ func (c Config) Accounts(t event.Type, tenant string) []string {
 			continue
 		}
 		for _, name := range r.Accounts {
-			if !slices.Contains(accounts, name) {
+			if c.takes(name, t) && !slices.Contains(accounts, name) {
 				accounts = append(accounts, name)
 			}
 		}
@@ -27,10 +27,12 @@ func (c Config) Accounts(t event.Type, tenant string) []string {
 }
 
 func matchAny(patterns []string, value string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool {
-		prefix, open := strings.CutSuffix(p, "*")
-		return p == value || open && strings.HasPrefix(value, prefix)
-	})
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, value) })
+}
+
+func matches(pattern, value string) bool {
+	prefix, open := strings.CutSuffix(pattern, "*")
+	return pattern == value || open && strings.HasPrefix(value, prefix)
 }
 
 // TokenAccount names the account whose access token this one shares: the first
@@ -74,15 +76,36 @@ func (c *Config) notes() []string {
 			notes = append(notes, fmt.Sprintf("vendors.%s.semantics.duplicate_uuid_reply: has no effect unless duplicate_uuid is refused", name))
 		}
 	}
-	var untaken []string
-	for _, t := range event.Types() {
-		if len(c.Accounts(t, event.DefaultTenant)) == 0 {
-			untaken = append(untaken, string(t))
-		}
-	}
-	if len(untaken) > 0 {
+	if untaken := c.untaken(); len(untaken) > 0 {
 		notes = append(notes, fmt.Sprintf("routes: no route takes %s of tenant %s; such events are held as unrouted",
 			strings.Join(untaken, ", "), event.DefaultTenant))
 	}
 	return notes
+}
+
+// untaken lists the event types of the default tenant that go nowhere though others
+// of their family go somewhere: a shop that has no coupons routes none. Where
+// nothing goes anywhere it lists all families.
+func (c *Config) untaken() (untaken []string) {
+	whole := 0
+	for _, family := range families() {
+		var types []string
+		n := 0
+		for _, t := range event.Types() {
+			if matches(family, string(t)) {
+				if n++; len(c.Accounts(t, event.DefaultTenant)) == 0 {
+					types = append(types, string(t))
+				}
+			}
+		}
+		if len(types) < n {
+			untaken = append(untaken, types...)
+		} else {
+			whole++
+		}
+	}
+	if whole == len(families()) {
+		return families()
+	}
+	return untaken
 }

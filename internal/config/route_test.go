@@ -9,9 +9,13 @@ import (
 )
 
 func TestRoutesNameEachAccountOnceInTheirOrder(t *testing.T) {
-	c := Config{Routes: []Route{
+	loyalty := Account{Kind: "dmhub-loyalty"}
+	c := Config{kinds: kinds, Vendors: map[string]Account{
+		"a": loyalty, "b": loyalty, "c": loyalty, "shop": {Kind: "heyshop"},
+	}, Routes: []Route{
 		{Types: []string{"order.*"}, Tenants: []string{"*"}, Accounts: []string{"b", "a"}},
 		{Types: []string{"order.created", "point.*"}, Tenants: []string{"cn-*", "hk"}, Accounts: []string{"a", "c"}},
+		{Types: []string{"*"}, Tenants: []string{"wild"}, Accounts: []string{"a", "shop"}},
 	}}
 	for _, tt := range []struct {
 		typ    event.Type
@@ -24,6 +28,10 @@ func TestRoutesNameEachAccountOnceInTheirOrder(t *testing.T) {
 		{event.PointIncremented, "hk", []string{"a", "c"}},
 		{event.PointIncremented, "hk-1", nil},
 		{event.PointIncremented, "default", nil},
+		{event.PointIncremented, "wild", []string{"a", "shop"}},
+		{event.CouponDrawn, "wild", []string{"a"}},
+		{event.LevelCreated, "wild", []string{"shop"}},
+		{event.DeviceRegistered, "wild", nil},
 	} {
 		require.Equal(t, tt.want, c.Accounts(tt.typ, tt.tenant), "%s %s", tt.typ, tt.tenant)
 	}

@@ -111,16 +111,13 @@ func (k *checker) account(key string, a Account) {
 	if k.known[key] {
 		return
 	}
-	switch a.Kind {
-	case HeyShop, Pospal:
-		k.want(false, key+".kind", a.Kind, "%s or %s; accounts of kind %s are not available yet", DMHubLoyalty, DMHubDeals, a.Kind)
-		return
-	}
-	k.oneOf(key+".kind", a.Kind, DMHubLoyalty, DMHubDeals)
-	if a.BaseURL != "" || a.Kind == DMHubLoyalty || a.Kind == DMHubDeals {
+	facts := k.c.kinds.find(a.Kind)
+	k.oneOf(key+".kind", a.Kind, k.c.kinds.names()...)
+	if facts.Name != "" {
 		k.baseURL(key+".base_url", a.BaseURL)
+		k.want(a.AppID != "" || !facts.NeedsAppID, key+".app_id", a.AppID, "the app id that the vendor gave for this account")
 	}
-	k.want(a.AppID != "", key+".app_id", a.AppID, "the app id that the vendor gave for this account")
+	k.want(a.DailyQuota >= 0, key+".daily_quota", a.DailyQuota, "calls a day, 0 for no limit")
 	k.want(a.Timeout > 0, key+".timeout", a.Timeout, "more than 0")
 	k.want(a.MaxInFlight >= 1, key+".max_in_flight", a.MaxInFlight, "at least 1")
 	k.want(a.RateLimit >= 0, key+".rate_limit", a.RateLimit, "calls a second, 0 for no limit")
@@ -153,6 +150,8 @@ func (k *checker) semantics(key string, s Semantics) {
 	k.oneOf(key+".existing_order", s.ExistingOrder, Unknown, Refused, Replaced)
 	k.oneOf(key+".duplicate_uuid", s.DuplicateUUID, Unknown, Refused, Echoed)
 	k.oneOf(key+".point_trace", s.PointTrace, Remark, ExternalID, None)
+	k.oneOf(key+".negative_points", s.NegativePoints, Sent, Held)
+	k.want(s.CouponPath == "" || couponPath.MatchString(s.CouponPath), key+".coupon_path", s.CouponPath, "a path such as /pospal-api2/openapi/v1/promotionOpenApi")
 	k.want(s.UUIDWindow > 0, key+".uuid_window", s.UUIDWindow, "more than 0")
 	for _, probed := range []struct{ name, value, reply string }{
 		{"existing_order", s.ExistingOrder, s.ExistingOrderReply},
@@ -166,13 +165,17 @@ func (k *checker) semantics(key string, s Semantics) {
 		if a, found := k.c.Vendors[s.OrderReads]; found {
 			kind = a.Kind
 		}
-		k.want(kind == DMHubDeals, key+".order_reads", s.OrderReads, "the name of a %s account; %s is %s", DMHubDeals, s.OrderReads, kind)
+		k.want(kind == ordersKind, key+".order_reads", s.OrderReads, "the name of a %s account; %s is %s", ordersKind, s.OrderReads, kind)
 	}
 }
 
+// ordersKind is what semantics.order_reads has to name.
+const ordersKind = "dmhub-deals"
+
 var (
+	couponPath    = regexp.MustCompile(`^(/[A-Za-z0-9._-]+)+$`)
 	tenantPattern = regexp.MustCompile(`^([a-z0-9-]{1,63}|[a-z0-9-]{0,63}\*)$`)
-	typePatterns  = append([]string{"*", "order.*", "point.*"}, typeNames()...)
+	typePatterns  = append(append([]string{"*"}, families()...), typeNames()...)
 )
 
 func typeNames() []string {
@@ -199,6 +202,18 @@ func (k *checker) route(key string, r Route) {
 		a, found := k.c.Vendors[name]
 		k.want(found || k.known["vendors."+name], at, name, "an account below vendors (%s)%s",
 			strings.Join(configured, ", "), didYouMean(name, configured))
-		k.want(a.Kind != DMHubDeals, at, name, "an account that events can go to; %s accounts only read", DMHubDeals)
+		for _, t := range r.Types {
+			if facts := k.c.kinds.find(a.Kind); facts.Name != "" && slices.Contains(typePatterns, t) {
+				k.want(k.c.takesAny(name, t), at, name, "an account that takes %s; those of kind %s take %s", t, a.Kind, typesOf(facts))
+			}
+		}
 	}
+}
+
+func typesOf(k Kind) string {
+	var names []string
+	for _, t := range k.Takes {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, ", ")
 }

@@ -124,6 +124,10 @@ func (h *hand) waitForGate(a *account, v verdict) {
 		a.gate.asking = true
 		h.acts.Add(1)
 		go h.askForProbe(a)
+	case v.quota:
+		a.gate.quota.asking = true
+		h.acts.Add(1)
+		go h.askForQuota(a)
 	case v.wait > 0:
 		a.timer.Reset(v.wait)
 	}

@@ -15,6 +15,8 @@ import (
 type Limits struct {
 	MaxInFlight int     // calls
 	Rate        float64 // calls a second; 0 is no limit
+	Daily       int     // calls of the app in one of the vendor's days; 0 is no limit
+	App         string  // what that quota goes by: the account whose app id this one has
 }
 
 // Circuit says when an account's circuit opens and how long it stays open.
@@ -54,6 +56,8 @@ type gate struct {
 	probed bool        // its call is under way: the answer closes the circuit
 	asking bool        // it is asking for the probe
 
+	quota quota
+
 	changes int // that this worker has made to what is shared
 	sharing int // of these, not yet known to be written
 }
@@ -88,6 +92,7 @@ type verdict struct {
 	ok    bool
 	wait  time.Duration // where not ok: ask again after it; 0 is when something changes
 	probe bool          // the right to make the one call that probes has to be asked for
+	quota bool          // more of the daily quota has to be asked for
 }
 
 // slots is how many calls may be in flight.
@@ -153,11 +158,15 @@ func (g *gate) admit(now time.Time) verdict {
 	case g.open() && !g.probe:
 		return verdict{probe: !g.asking && g.used == 0}
 	}
+	if v, ok := g.spent(now); !ok {
+		return v
+	}
 	r := g.limiter.ReserveN(now, 1)
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
 		return verdict{wait: wait}
 	}
+	g.quota.left--
 	g.probed, g.probe = g.probe, false
 	g.used++
 	return verdict{ok: true}
@@ -166,12 +175,14 @@ func (g *gate) admit(now time.Time) verdict {
 // withdraw gives back a slot in which no call was made, and with it the probe.
 func (g *gate) withdraw() {
 	g.used--
+	g.quota.left++
 	g.probe, g.probed = g.probe || g.probed, false
 }
 
 // spend counts calls that were made in a slot beyond the one it was given for:
 // the next ones wait for them too.
 func (g *gate) spend(now time.Time, calls int) {
+	g.quota.left -= max(calls, 0)
 	for range calls {
 		g.limiter.ReserveN(now, 1)
 	}
@@ -182,7 +193,10 @@ func (g *gate) open() bool { return !g.shared.OpenUntil.IsZero() }
 // blocked reports whether there is no use in taking deliveries of the account. An
 // open circuit whose time has come needs one, to probe with.
 func (g *gate) blocked(now time.Time) bool {
-	return now.Before(g.shared.OpenUntil) || !g.shared.PausedAt.IsZero() || g.share == 0
+	if g.quota.out {
+		g.quota.turn(now)
+	}
+	return now.Before(g.shared.OpenUntil) || !g.shared.PausedAt.IsZero() || g.share == 0 || g.quota.out
 }
 
 // change is what the workers have to share after a call.

@@ -164,6 +164,7 @@ func (h *hand) drain() {
 func (h *hand) end(ctx context.Context, within time.Duration, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
+	h.returnQuota(ctx)
 	if err := h.store.End(ctx, h.token); err != nil {
 		return fmt.Errorf("giving the token back: %w", err)
 	}

@@ -146,6 +146,6 @@ func TestVariantsAreTheTypesOfTheContract(t *testing.T) {
 	}
 	seen[event.PointDecremented] = true
 	for _, kind := range event.Types() {
-		require.True(t, seen[kind], "%s has no row in the tables of outcomes", kind)
+		require.True(t, seen[kind] || !kind.Order() && !kind.Point(), "%s has no row in the tables of outcomes", kind)
 	}
 }

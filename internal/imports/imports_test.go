@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"internal/outbox":           {"internal/event", "migrations"},
 	"internal/vendors":          {"internal/event"},
 	"internal/vendors/...":      {"internal/event", "internal/vendors"},
+	"internal/vendors/every":    {"internal/event", "internal/vendors", "internal/vendors/dmhub", "internal/vendors/heyshop", "internal/vendors/pospal"},
 	"internal/consumer":         {"internal/event", "internal/outbox", "migrations"},
 	"internal/dispatch":         {"internal/event", "internal/outbox", "internal/vendors", "migrations"},
 	"internal/witness":          {"internal/event", "internal/outbox", "migrations"},

@@ -23,8 +23,10 @@ func drawStanding(t *rapid.T) *outbox.Standing {
 	s.Ambiguous = s.State == outbox.Unknown || s.State != outbox.Dead && !s.State.Final() && rapid.Bool().Draw(t, "unclear")
 	s.EverAmbiguous = s.Ambiguous || rapid.Bool().Draw(t, "was unclear")
 	s.KeyUsed = s.EverAmbiguous
-	if s.Type.Point() {
+	if s.Type.Keyed() {
 		s.VendorKey = rapid.SampledFrom([]string{"p1", "p1", ""}).Draw(t, "key")
+	}
+	if s.Type.Point() {
 		s.Points, s.DecrToZero = rapid.Int64Range(0, 9).Draw(t, "points"), rapid.Bool().Draw(t, "to zero")
 	}
 	if s.EverAmbiguous {
@@ -85,8 +87,8 @@ func checkDecision(t *rapid.T, s *outbox.Standing, dec *outbox.Decision) {
 	if after.State == outbox.Pending {
 		require.Zero(t, after.Attempts)
 		require.True(t, s.Account == account || s.Account == "" && dec.Route != nil, "nothing is sent to an account that isn't configured")
-		require.False(t, s.Account != "" && !s.Type.Point() && s.LaneTenant != s.Tenant, "another tenant's order")
-		require.False(t, s.Account != "" && s.Type.Point() && s.VendorKey == "", "another tenant's key")
+		require.False(t, s.Account != "" && s.Type.Order() && s.LaneTenant != s.Tenant, "another tenant's order")
+		require.False(t, s.Account != "" && s.Type.Keyed() && s.VendorKey == "", "another tenant's key")
 	}
 	if after.State == outbox.Delivered && s.Type.Point() && s.Points > 0 {
 		require.NotNil(t, after.PointsApplied)

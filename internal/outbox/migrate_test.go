@@ -15,6 +15,8 @@ func TestAMigrationThatHasToWaitForALockLetsTheWorkersThrough(t *testing.T) {
 	s := newShop(t)
 	_, err := s.conn.Exec(t.Context(), `
 		ALTER TABLE outbox.positions DROP COLUMN doubt_read, DROP COLUMN timed_floor;
+		ALTER TABLE outbox.deliveries DROP COLUMN blocks, DROP COLUMN mark;
+		DROP TABLE outbox.quotas;
 		DELETE FROM goose_db_version WHERE version_id >= 9`)
 	require.NoError(t, err)
 	backup, err := s.conn.Begin(t.Context())

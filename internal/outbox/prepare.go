@@ -96,6 +96,9 @@ func (s *Store) KeepHouse(ctx context.Context, retention time.Duration) (dropped
 	if _, err := s.pool.Exec(ctx, forget); err != nil {
 		return nil, fmt.Errorf("forgetting workers that ended long ago: %w", err)
 	}
+	if _, err := s.pool.Exec(ctx, `DELETE FROM outbox.quotas WHERE day < current_date - 30`); err != nil {
+		return nil, fmt.Errorf("forgetting the quotas of past days: %w", err)
+	}
 	if retention == 0 {
 		return nil, nil
 	}

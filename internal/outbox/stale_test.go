@@ -99,7 +99,7 @@ func TestIntentsReadTheIndexOfALaneThatHasMostOfAll(t *testing.T) {
 	s.exec(`INSERT INTO outbox.deliveries (event_id, event_time, lane, lane_rank, account, type, state)
 		SELECT event_id, event_time, lane, lane_rank, account, type, state FROM outbox.deliveries, generate_series(1, 30000) WHERE id = $1`, id)
 	s.exec(`ANALYZE outbox.deliveries, outbox.lanes`)
-	plan := s.plan(`(bigint, bigint[], int[], timestamptz[]) AS `+outbox.IntendSQL, `(1, '{1}', '{0}', '{now}')`)
+	plan := s.plan(`(bigint, bigint[], int[], timestamptz[], text[]) AS `+outbox.IntendSQL, `(1, '{1}', '{0}', '{now}', '{NULL}')`)
 	require.NotContains(t, plan, "Seq Scan on deliveries")
 }
 

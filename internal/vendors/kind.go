@@ -18,6 +18,9 @@ type Kind struct {
 	DailyQuota int
 	// NeedsAppID: an account has an app id beside its secret.
 	NeedsAppID bool
+	// PointsPass: each change of points has a key of its own, so that one that is
+	// unclear or held doesn't keep the member's others waiting.
+	PointsPass bool
 	// Takes lists the events that an account of this kind can give their effect.
 	Takes []event.Type
 	// Endpoints lists all of the vendor's API that the documents describe.
