@@ -14,6 +14,7 @@ func (s *Sandbox) adminRoutes() {
 		"GET /sandbox/summary":   s.getSummary,
 		"GET /sandbox/ledger":    s.getLedger,
 		"GET /sandbox/orders":    s.getOrders,
+		"GET /sandbox/deals":     s.getDeals,
 		"GET /sandbox/members":   s.getMembers,
 		"POST /sandbox/members":  s.postMembers,
 		"GET /sandbox/switches":  s.getSwitches,
@@ -35,6 +36,8 @@ func (s *Sandbox) getSummary(w http.ResponseWriter, _ *http.Request) { answer(w,
 func (s *Sandbox) getSwitches(w http.ResponseWriter, _ *http.Request) { answer(w, s.Switches()) }
 
 func (s *Sandbox) getOrders(w http.ResponseWriter, _ *http.Request) { answerLines(w, s.Orders()) }
+
+func (s *Sandbox) getDeals(w http.ResponseWriter, _ *http.Request) { answerLines(w, s.CustomerDeals()) }
 
 func (s *Sandbox) getMembers(w http.ResponseWriter, _ *http.Request) { answerLines(w, s.Members()) }
 

@@ -28,6 +28,7 @@ type deal struct {
 	state      string
 	deleted    bool
 	doc        []byte // the order as it was sent, with its updates: parsed when it is asked for, so that many orders cost little
+	sent       string // hash of the customer deal's create while nothing has changed since
 	amountPaid decimal.Decimal
 	refunds    []refund
 	creates    int
@@ -43,6 +44,9 @@ type refund struct {
 	raw   json.RawMessage // the total as it was sent
 	date  json.RawMessage
 	lines []fields
+
+	reason  string // of a customer deal's
+	created time.Time
 }
 
 // parts are the order's header and its lines.
@@ -81,10 +85,11 @@ func (h *history) at(t time.Time) *deal {
 // are dropped.
 func (st *store) put(c *call, d *deal) {
 	d.updated = c.now
-	h := st.orders[d.orderNo]
+	orders := c.orders()
+	h := orders[d.orderNo]
 	if h == nil {
 		h = &history{}
-		st.orders[d.orderNo] = h
+		orders[d.orderNo] = h
 	}
 	until := c.now.Add(-time.Duration(c.sw.ReadsLag))
 	for len(h.versions) > 0 && (c.sw.ReadsLag == 0 || len(h.versions) > 1 && !h.versions[1].updated.After(until)) {
@@ -254,7 +259,7 @@ func (s *Sandbox) existing(c *call, unknown string) (*deal, *fail) {
 	if m != nil && m.id != d.member {
 		c.ledger.violate(c, MemberMismatch, 0)
 	}
-	c.member = d.member
+	d.sent, c.member = "", d.member
 	return &d, nil
 }
 

@@ -17,7 +17,7 @@ func (s *Sandbox) readDeal(c *call) (any, *fail) {
 		return nil, missing("orderNo")
 	}
 	var d *deal
-	if h := c.store.orders[c.key]; h != nil {
+	if h := c.orders()[c.key]; h != nil {
 		d = h.at(c.now.Add(-time.Duration(c.sw.ReadsLag)))
 	}
 	if d == nil || d.deleted || d.hidden(c) {
@@ -33,7 +33,9 @@ func (s *Sandbox) readDeal(c *call) (any, *fail) {
 	if c.path == "" {
 		return d.fullDocument(), nil
 	}
-	return d.document(), nil
+	doc := d.document()
+	doc["state"] = d.state
+	return doc, nil
 }
 
 func (d *deal) hidden(c *call) bool {
@@ -44,8 +46,8 @@ func (d *deal) hidden(c *call) bool {
 	return date.Before(c.now.Add(-dealWindow))
 }
 
-// document is the reply of GET /v1/deals/{orderNo}: what was sent, in the names
-// of the customer-deals model.
+// document is the order as most replies have it: what was sent, in the names of the
+// customer-deals model.
 func (d *deal) document() map[string]any {
 	header, lines := d.parts()
 	doc := make(map[string]any, len(header)+4)
@@ -58,7 +60,7 @@ func (d *deal) document() map[string]any {
 	if d.customer != 0 {
 		doc["customerId"] = d.customer
 	}
-	doc["lines"], doc["state"] = lines, d.state
+	doc["lines"] = lines
 	return doc
 }
 
@@ -77,6 +79,8 @@ func (d *deal) fullDocument() map[string]any {
 	for name, v := range d.document() {
 		doc[name] = v
 	}
+	doc["state"] = d.state
+	delete(doc, "counponCode") // its couponCode is null in the sample of an order that has one
 	for _, name := range []string{"amountPaid", "amountTotal", "amountDiscount"} {
 		raw, _ := doc[name].(json.RawMessage)
 		doc[name] = sixDecimals(raw)
@@ -105,6 +109,7 @@ func fullLine(line fields) map[string]any {
 	for name, raw := range line {
 		doc[name] = raw
 	}
+	delete(doc, "counponCode")
 	for _, name := range []string{"priceUnit", "priceSubTotal", "priceSubPaid"} {
 		doc[name] = sixDecimals(line[name])
 	}

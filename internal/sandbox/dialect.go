@@ -100,6 +100,10 @@ func nameDMHubCall(c *call) {
 		if c.key = c.path; c.key == "" {
 			c.key = c.query.Get("orderNo")
 		}
+	case laneKind(c.op) == "deal":
+		if c.key = c.path; c.key == "" {
+			c.key = f.text("orderNo", false)
+		}
 	case laneKind(c.op) == "order":
 		c.key = f.text("orderNo", false)
 		c.member = f.integer("membershipId", false)
@@ -116,7 +120,9 @@ func answerDMHub(c *call, doc any, err *fail) (int, any) {
 	switch {
 	case err != nil:
 		return c.sw.ErrorStatus, map[string]*fail{"error": err}
-	case c.op == OpDealCreate || c.op == OpMemberCreate:
+	case doc == any(noContent{}):
+		return http.StatusNoContent, doc
+	case c.op == OpDealCreate || c.op == OpMemberCreate || c.op == OpCustomerDealCreate:
 		return c.sw.CreateStatus, doc
 	}
 	return http.StatusOK, doc

@@ -21,13 +21,16 @@ func FuzzWrites(f *testing.F) {
 	f.Add(`{"membership":{"point":[]},"identities":[{"type":"c_","value":"\u0000"}]}`)
 	f.Add(`{"orderNo":"A","amountTotal":1e999999999,"dealLines":[{"priceUnit":1e-999999999}]}`)
 	f.Add(`null`)
+	f.Add(customerDeal("A", "1e2"))
+	f.Add(sampleRefund)
+	f.Add(`{"orderNo":"A","customerId":1e99,"lines":[{"lineId":"l","qty":1e-9999999}],"counponCode":null}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		sb, err := New(Config{
 			Accounts: []Account{{AppID: "a", Secret: "s"}},
 			Switches: Switches{DealPoints: true, RefundState: true, ExistingOrder: "replace"},
 		})
 		require.NoError(t, err)
-		_, err = sb.SeedMembers(Seed{Count: 1})
+		_, err = sb.SeedMembers(Seed{Count: 1, Mobile: "13800000000"})
 		require.NoError(t, err)
 		do := func(method, path, body string) []byte {
 			w := httptest.NewRecorder()
@@ -51,6 +54,14 @@ func FuzzWrites(f *testing.F) {
 			do("POST", path+q, body)
 			require.LessOrEqual(t, len(sb.Effects()), before+1)
 		}
+		do("POST", customerDeals+q, customerDeal("A", "1"))
+		for _, path := range []string{customerDeals, customerRefund, customerDeleteRefund, customerCancel} {
+			before := len(sb.Effects())
+			do("POST", path+q, body)
+			require.LessOrEqual(t, len(sb.Effects()), before+1)
+		}
+		do("PUT", "/v1/deals/A"+q, body)
+		do("GET", customerDeals+q, "")
 		do("GET", "/v1/deals/A"+q, "")
 		do("GET", "/v1/dealService/getDealByOrderNo"+q+"&orderNo=A", "")
 		do("GET", details+q, "")

@@ -16,7 +16,9 @@ type store struct {
 	name       string
 	members    map[int64]*member
 	identities map[identity]*member
+	customers  map[int64]*member // by customerId
 	orders     map[string]*history
+	deals      map[string]*history // customer deals, where they are apart from orders
 	uuids      map[string]usedUUID
 	nextMember int64
 	nextDeal   int64
@@ -27,7 +29,7 @@ type store struct {
 func newStore(name string) *store {
 	return &store{
 		name: name, members: map[int64]*member{}, identities: map[identity]*member{},
-		orders: map[string]*history{}, uuids: map[string]usedUUID{},
+		customers: map[int64]*member{}, orders: map[string]*history{}, deals: map[string]*history{}, uuids: map[string]usedUUID{},
 		nextMember: 1, nextDeal: 8281, nextRefund: 2100032073, nextPoint: 248,
 	}
 }
@@ -144,6 +146,9 @@ func (st *store) newIdentities(rows []fields) ([]identity, *fail) {
 
 func (st *store) add(m *member, ids []identity) {
 	st.members[m.id] = m
+	if m.customer != 0 {
+		st.customers[m.customer] = m
+	}
 	for _, id := range ids {
 		st.identities[id] = m
 	}

@@ -30,17 +30,8 @@ func (s *Sandbox) refundDeal(c *call) (any, *fail) {
 		return nil, &fail{Code: "409000", Message: "refund exists"}
 	}
 	before := d.refunded()
-	r.id = c.store.nextRefund
-	c.store.nextRefund++
-	if c.sw.Refunds == "overwrite" {
-		d.refunds = nil
-	}
-	d.refunds = append(d.refunds[:len(d.refunds):len(d.refunds)], r)
+	d.refund(c, &r)
 	after := d.refunded()
-	if after.GreaterThan(d.amountPaid) {
-		c.ledger.violate(c, OverRefund, 0)
-	}
-	d.showRefund(c.sw)
 	points := c.dealPoints(d, -r.total.IntPart())
 	s.changed(c, d, Effect{Amount: after.Sub(before), Points: points, Ref: strconv.FormatInt(r.id, 10)})
 	return map[string]any{
@@ -66,6 +57,20 @@ func (s *Sandbox) deleteRefund(c *call) (any, *fail) {
 	return map[string]any{
 		"refundTotal": r.raw, "orderNo": d.orderNo, "membershipId": d.member, "dateRefund": r.date, "refundLines": r.lines,
 	}, nil
+}
+
+// refund adds a refund as the switch says, which shows in the order's state.
+func (d *deal) refund(c *call, r *refund) {
+	r.id = c.store.nextRefund
+	c.store.nextRefund++
+	if c.sw.Refunds == "overwrite" {
+		d.refunds = nil
+	}
+	d.refunds = append(d.refunds[:len(d.refunds):len(d.refunds)], *r)
+	if d.refunded().GreaterThan(d.amountPaid) {
+		c.ledger.violate(c, OverRefund, 0)
+	}
+	d.showRefund(c.sw)
 }
 
 func (d *deal) showRefund(sw Switches) {

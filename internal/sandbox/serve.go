@@ -36,6 +36,8 @@ func Ops() []string {
 	return []string{
 		OpToken, OpMemberCreate, OpMemberGet, OpMemberFind, OpPointIncr, OpPointDecr, OpPointDetails,
 		OpDealCreate, OpDealUpdate, OpDealCancel, OpDealRefund, OpDealDeleteRefund, OpDealDelete, OpDealRead,
+		OpCustomerDealCreate, OpCustomerDealUpdate, OpCustomerDealCancel, OpCustomerDealRefund,
+		OpCustomerDealDeleteRefund, OpCustomerDealDelete, OpCustomerDealList,
 	}
 }
 
@@ -49,8 +51,16 @@ func laneKind(op string) string {
 		return "member"
 	case OpDealCreate, OpDealUpdate, OpDealCancel, OpDealRefund, OpDealDeleteRefund, OpDealDelete:
 		return "order"
+	case OpCustomerDealCreate, OpCustomerDealUpdate, OpCustomerDealCancel, OpCustomerDealRefund,
+		OpCustomerDealDeleteRefund, OpCustomerDealDelete:
+		return "deal"
 	}
 	return ""
+}
+
+// ofCustomerDeals says whether an operation belongs to the customer-deals API.
+func ofCustomerDeals(op string) bool {
+	return op == OpDealRead || op == OpCustomerDealList || laneKind(op) == "deal"
 }
 
 // call is one request on its way through the sandbox.
@@ -85,6 +95,7 @@ type action func(s *Sandbox, c *call) (any, *fail)
 func (s *Sandbox) routes() {
 	s.mux = http.NewServeMux()
 	s.dmhubRoutes()
+	s.customerDealRoutes()
 	s.mux.HandleFunc("/", s.unknownPath)
 	s.mux.HandleFunc("GET "+landing+"{seq}", s.followed)
 	s.adminRoutes()
@@ -106,8 +117,6 @@ func (s *Sandbox) dmhubRoutes() {
 		"POST " + loyalty + "/dealService/refund":                       {OpDealRefund, (*Sandbox).refundDeal},
 		"POST " + loyalty + "/dealService/deleteRefund":                 {OpDealDeleteRefund, (*Sandbox).deleteRefund},
 		"POST " + loyalty + "/dealService/delete":                       {OpDealDelete, (*Sandbox).deleteDeal},
-		"GET /v1/dealService/getDealByOrderNo":                          {OpDealRead, (*Sandbox).readDeal},
-		"GET /v1/deals/{id}":                                            {OpDealRead, (*Sandbox).readDeal},
 	})
 	s.mux.HandleFunc(loyalty+"/dealService/update", s.unknownPath) // the document's path ends in a slash: no redirect to it
 }
@@ -198,9 +207,12 @@ func (s *Sandbox) leave(c *call, status int, done bool) {
 // noBody is the document of a reply without a body.
 type noBody struct{}
 
+// noContent is the document of a 204.
+type noContent struct{}
+
 func encode(doc any) []byte {
 	switch doc := doc.(type) {
-	case noBody:
+	case noBody, noContent:
 		return nil
 	case json.RawMessage:
 		return doc

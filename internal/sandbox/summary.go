@@ -19,10 +19,14 @@ type OpTotals struct {
 
 // Totals are the sums over all effects since the last reset.
 type Totals struct {
-	PointsIn   int64               `json:"points_in"`
-	PointsOut  int64               `json:"points_out"` // positive
-	AmountPaid decimal.Decimal     `json:"amount_paid"`
-	Refunded   decimal.Decimal     `json:"refunded"` // refunds that were deleted are taken off
+	PointsIn   int64           `json:"points_in"`
+	PointsOut  int64           `json:"points_out"` // positive
+	AmountPaid decimal.Decimal `json:"amount_paid"`
+	Refunded   decimal.Decimal `json:"refunded"` // refunds that were deleted are taken off
+	// Of customer deals, which an order that goes to both accounts is too.
+	DealsPaid     decimal.Decimal `json:"customer_deals_paid"`
+	DealsRefunded decimal.Decimal `json:"customer_deals_refunded"`
+
 	ByOp       map[string]OpTotals `json:"by_op"`
 	Violations map[string]int      `json:"violations"`
 }
@@ -38,6 +42,10 @@ func (t *Totals) add(e Effect) {
 		t.AmountPaid = t.AmountPaid.Add(e.Amount)
 	case OpDealRefund, OpDealDeleteRefund:
 		t.Refunded = t.Refunded.Add(e.Amount)
+	case OpCustomerDealCreate, OpCustomerDealUpdate:
+		t.DealsPaid = t.DealsPaid.Add(e.Amount)
+	case OpCustomerDealRefund, OpCustomerDealDeleteRefund:
+		t.DealsRefunded = t.DealsRefunded.Add(e.Amount)
 	}
 	if !e.Repeat {
 		op := t.ByOp[e.Op]
@@ -50,12 +58,13 @@ func (t *Totals) add(e Effect) {
 type Summary struct {
 	Totals
 	Members     int            `json:"members"`
-	Orders      int            `json:"orders"` // deleted ones too
+	Orders      int            `json:"orders"`         // deleted ones too
+	Deals       int            `json:"customer_deals"` // those that are apart from orders
 	Calls       int64          `json:"calls"`
 	InFlight    int            `json:"in_flight"`
 	MaxInFlight int            `json:"max_in_flight"`
 	MaxPerLane  int            `json:"max_per_lane"` // writes at the same time for one order, or one member's points
-	LaneMax     map[string]int `json:"lane_max"`     // lanes where that exceeded 1: "order/NO", "member/ID", with "STORE/" before it unless empty
+	LaneMax     map[string]int `json:"lane_max"`     // lanes where that exceeded 1: "order/NO", "deal/NO", "member/ID", with "STORE/" before it unless empty
 	Tokens      map[string]int `json:"tokens"`       // tokens issued, by app id
 }
 
@@ -76,6 +85,7 @@ func (s *Sandbox) Summary() Summary {
 	for _, st := range s.stores {
 		sum.Members += len(st.members)
 		sum.Orders += len(st.orders)
+		sum.Deals += len(st.deals)
 	}
 	return sum
 }
@@ -127,10 +137,14 @@ func (s *Sandbox) Orders() []Order {
 			all = append(all, h.now().order(st.name))
 		}
 	}
+	sortOrders(all)
+	return all
+}
+
+func sortOrders(all []Order) {
 	slices.SortFunc(all, func(a, b Order) int {
 		return cmp.Or(strings.Compare(a.Store, b.Store), cmp.Compare(a.ID, b.ID))
 	})
-	return all
 }
 
 // Member is a member as the vendor holds it now.

@@ -66,6 +66,18 @@ type Switches struct {
 	// only: "date_order" or "date_created".
 	OrderWindowBy string `json:"order_window_by"`
 
+	// DealsApart gives the customer-deals API orders of its own: no write of one API
+	// touches the other's, and order reads don't show loyalty's. Else both have one
+	// order per number, so that a loyalty create finds an order that a customer deal
+	// has made. No document says which it is.
+	DealsApart bool `json:"deals_apart"`
+	// DealCoupon is the spelling in which customer deals take a coupon; the other
+	// one is ignored: "counponCode" (of the samples) or "couponCode" (of the model).
+	DealCoupon string `json:"deal_coupon"`
+	// DealDeleteReply to DELETE /v1/deals/{orderNo}: "no_content" (204), "empty" (200
+	// without a body), or "echo" the order.
+	DealDeleteReply string `json:"deal_delete_reply"`
+
 	// ReadsLag is how long a write stays invisible to reads.
 	ReadsLag Duration `json:"reads_lag"`
 	// Latency passes before each API call takes effect, whether or not its
@@ -97,6 +109,8 @@ func (s *Switches) choices() []choice {
 		{"uuid_trace", &s.UUIDTrace, []string{"remark", "external_id", "none"}},
 		{"order_not_found", &s.OrderNotFound, []string{"error", "null", "empty"}},
 		{"order_window_by", &s.OrderWindowBy, []string{"date_order", "date_created"}},
+		{"deal_coupon", &s.DealCoupon, []string{"counponCode", "couponCode"}},
+		{"deal_delete_reply", &s.DealDeleteReply, []string{"no_content", "empty", "echo"}},
 		{"token_error_type", &s.TokenErrorType, []string{"alternate", "number", "string"}},
 	}
 }
