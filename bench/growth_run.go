@@ -109,7 +109,8 @@ func (m *growthRun) observe(ctx context.Context, worker *process, v *vendor, bef
 	for n := 0; n < m.opts.events; {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d fresh events are settled: %w", n, m.opts.events, ctx.Err())
+			return fmt.Errorf("%d of %d calls are made, and %d of %d fresh events are settled (%s): %w",
+				v.writes.Load(), all, n, m.opts.events, m.standing(), ctx.Err())
 		case <-worker.ended:
 			return fmt.Errorf("%d of %d fresh events are settled, and the worker has ended", n, m.opts.events)
 		case <-tick.C:
@@ -146,6 +147,25 @@ func (m *growthRun) observe(ctx context.Context, worker *process, v *vendor, bef
 	}
 	r.claimCost, err = m.claimCost(ctx)
 	return err
+}
+
+// standing says what the deliveries of this measurement have come to.
+func (m *growthRun) standing() string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	const sql = `
+		SELECT concat_ws(', ',
+			(SELECT string_agg(format('%s fresh %s', n, state), ', ')
+				FROM (SELECT state, count(*) n FROM outbox.deliveries WHERE id > $1 GROUP BY 1) s),
+			(SELECT string_agg(format('%s at rest %s %s', n, listed, reason), ', ')
+				FROM (SELECT listed, reason, count(*) n FROM outbox.deliveries WHERE listed IN ('pending', 'waiting', 'unknown', 'held') GROUP BY 1, 2) s),
+			(SELECT format('%s lanes due', count(*)) FROM outbox.lanes WHERE next_at <= now()),
+			(SELECT format('%s lanes owned', count(*)) FROM outbox.lanes WHERE owner IS NOT NULL))`
+	var text string
+	if err := m.conn.QueryRow(ctx, sql, m.last).Scan(&text); err != nil {
+		return err.Error()
+	}
+	return text
 }
 
 // count counts what was written down meanwhile.
