@@ -54,7 +54,7 @@ func main() {
 	flag.StringVar(&o.out, "out", "out.json", "`file` for the figures of every round")
 	flag.StringVar(&o.dir, "dir", "", "`folder` for the servers' files; a temporary one by default")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds; 3 by default, 9 with -full")
-	flag.IntVar(&o.events, "events", 0, "events that are queued; 10000 by default, 50000 with -full and -outage")
+	flag.IntVar(&o.events, "events", 0, "events that are queued; 10000 by default, 50000 with -outage")
 	flag.StringVar(&o.only, "only", "", "only the scenes whose name begins with this, such as stub; with -outage refused or silent")
 	flag.BoolVar(&o.alone, "alone", false, "only the worker, to compare builds or profiles of it")
 	flag.StringVar(&o.against, "against", "", "only these beside the worker, by comma: ideal, river, watermill, naive")
@@ -86,8 +86,11 @@ func exit(err error) {
 
 func (o options) withDefaults() options {
 	rounds, events := 3, 10_000
-	if o.full && !o.growth || o.outage {
-		rounds, events = 9, 50_000
+	if o.full {
+		rounds = 9
+	}
+	if o.outage || o.full && (o.latency || o.memory) {
+		events = 50_000
 	}
 	if o.hot {
 		events = hotEvents
