@@ -10,11 +10,12 @@ import (
 
 // Vendors whose APIs the sandbox speaks: values of [Account.Vendor].
 const (
-	DMHub = "dmhub"
+	DMHub   = "dmhub"
+	HeyShop = "heyshop"
 )
 
 // Vendors lists the values that [Account.Vendor] can have.
-func Vendors() []string { return []string{DMHub} }
+func Vendors() []string { return []string{DMHub, HeyShop} }
 
 // dialect is what all calls of one vendor's API have in common.
 type dialect struct {

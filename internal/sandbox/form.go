@@ -15,6 +15,7 @@ type fail struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Point   *int64 `json:"point,omitempty"` // 409180 and 409181: the balance
+	status  int    // HTTP status, where the dialect has one for it
 }
 
 func missing(field string) *fail {

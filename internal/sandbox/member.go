@@ -24,6 +24,7 @@ type store struct {
 	nextDeal   int64
 	nextRefund int64
 	nextPoint  int64
+	heyshop    *heyshopStore // nil until it is needed
 }
 
 func newStore(name string) *store {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -33,22 +34,26 @@ const opUnknown = "unknown"
 
 // Ops lists the operations that a [Rule] can name.
 func Ops() []string {
-	return []string{
+	return slices.Concat(heyshopOps(), []string{
 		OpToken, OpMemberCreate, OpMemberGet, OpMemberFind, OpPointIncr, OpPointDecr, OpPointDetails,
 		OpDealCreate, OpDealUpdate, OpDealCancel, OpDealRefund, OpDealDeleteRefund, OpDealDelete, OpDealRead,
 		OpCustomerDealCreate, OpCustomerDealUpdate, OpCustomerDealCancel, OpCustomerDealRefund,
 		OpCustomerDealDeleteRefund, OpCustomerDealDelete, OpCustomerDealList,
-	}
+	})
 }
 
-func isWrite(op string) bool { return op == OpMemberCreate || laneKind(op) != "" }
+func isWrite(op string) bool {
+	return op == OpMemberCreate || op == OpHeyShopLevelCreate || laneKind(op) != ""
+}
 
 // laneKind says what orders the calls of an operation: its order, its member,
 // or nothing.
 func laneKind(op string) string {
 	switch op {
-	case OpPointIncr, OpPointDecr:
+	case OpPointIncr, OpPointDecr, OpHeyShopAdjust:
 		return "member"
+	case OpHeyShopLevelUpdate, OpHeyShopLevelDelete:
+		return "level"
 	case OpDealCreate, OpDealUpdate, OpDealCancel, OpDealRefund, OpDealDeleteRefund, OpDealDelete:
 		return "order"
 	case OpCustomerDealCreate, OpCustomerDealUpdate, OpCustomerDealCancel, OpCustomerDealRefund,
@@ -96,6 +101,7 @@ func (s *Sandbox) routes() {
 	s.mux = http.NewServeMux()
 	s.dmhubRoutes()
 	s.customerDealRoutes()
+	s.heyshopRoutes()
 	s.mux.HandleFunc("/", s.unknownPath)
 	s.mux.HandleFunc("GET "+landing+"{seq}", s.followed)
 	s.adminRoutes()

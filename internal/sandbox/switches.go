@@ -92,6 +92,8 @@ type Switches struct {
 	TokenErrorCode string `json:"token_error_code"`
 	// TokenErrorType of that code in JSON: "alternate", "number" or "string".
 	TokenErrorType string `json:"token_error_type"`
+
+	HeyShop HeyShopSwitches `json:"heyshop"`
 }
 
 type choice struct {
@@ -101,7 +103,7 @@ type choice struct {
 }
 
 func (s *Switches) choices() []choice {
-	return []choice{
+	return append(s.HeyShop.choices(), []choice{
 		{"existing_order", &s.ExistingOrder, []string{"error", "replace", "double"}},
 		{"refunds", &s.Refunds, []string{"accumulate", "overwrite", "refuse"}},
 		{"repeat_cancel", &s.RepeatCancel, []string{"echo", "error"}},
@@ -112,7 +114,7 @@ func (s *Switches) choices() []choice {
 		{"deal_coupon", &s.DealCoupon, []string{"counponCode", "couponCode"}},
 		{"deal_delete_reply", &s.DealDeleteReply, []string{"no_content", "empty", "echo"}},
 		{"token_error_type", &s.TokenErrorType, []string{"alternate", "number", "string"}},
-	}
+	}...)
 }
 
 func (s Switches) withDefaults() Switches {
@@ -133,6 +135,7 @@ func (s Switches) withDefaults() Switches {
 	if s.TokenErrorCode == "" {
 		s.TokenErrorCode = "40001"
 	}
+	s.HeyShop.fill()
 	return s
 }
 
@@ -154,6 +157,9 @@ func (s Switches) check() error {
 		if code < 200 || code > 599 {
 			return fmt.Errorf("sandbox: switch %s is %d: use an HTTP status from 200 to 599", name, code)
 		}
+	}
+	if err := s.HeyShop.check(); err != nil {
+		return err
 	}
 	if s.TokenErrorType != "string" && !digits(s.TokenErrorCode) {
 		return fmt.Errorf("sandbox: switch token_error_code is %q: use digits, or set token_error_type to string", s.TokenErrorCode)
