@@ -51,7 +51,7 @@ func (s Suite) serve(t *testing.T, timeout time.Duration) *server {
 
 func (srv *server) handle(w http.ResponseWriter, r *http.Request) {
 	srv.mu.Lock()
-	if srv.suite.IsToken(r) {
+	if srv.suite.IsToken != nil && srv.suite.IsToken(r) {
 		refuse := srv.token
 		value := fmt.Sprintf("canary/token+%d=", len(srv.issued))
 		srv.issued = append(srv.issued, value)

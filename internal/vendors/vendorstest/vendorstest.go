@@ -39,19 +39,22 @@ type Suite struct {
 	New     func(testing.TB, Setup) vendors.Vendor
 	Samples []Sample
 
-	// IsToken says whether a request asks for a token; Token is the reply.
+	// IsToken says whether a request asks for a token; Token is the reply. Nil: the
+	// vendor has no tokens, and a refused login stays refused.
 	IsToken func(*http.Request) bool
 	Token   func(value string) string
 	// BadCredentials is the reply to a request for a token that is refused.
 	BadCredentials string
-	// TokenExpired is the reply by which the gateway refuses a token.
+	// TokenExpired is the reply by which the gateway refuses a token, or the vendor
+	// the login of a call; empty where only the status says so.
 	TokenExpired string
 
 	// Error is the API's error envelope; code is a string or an int.
 	Error func(code any, message string) string
 	// Refusal is a code of a definite business error, as a number.
 	Refusal int
-	// ServerError is the code of an unknown failure on the vendor's side.
+	// ServerError is the code of an unknown failure on the vendor's side; 0 where it
+	// has none.
 	ServerError int
 }
 
@@ -65,7 +68,11 @@ func Run(t *testing.T, s Suite) {
 			t.Run("throttled", func(t *testing.T) { s.throttled(t, sample) })
 			t.Run("broken replies", func(t *testing.T) { s.broken(t, sample) })
 			t.Run("no reply in time", func(t *testing.T) { s.slow(t, sample) })
-			t.Run("token", func(t *testing.T) { s.tokens(t, sample) })
+			if s.IsToken != nil {
+				t.Run("token", func(t *testing.T) { s.tokens(t, sample) })
+			} else {
+				t.Run("login", func(t *testing.T) { s.login(t, sample) })
+			}
 			t.Run("nothing sent", func(t *testing.T) { s.unsent(t, sample) })
 		})
 	}
