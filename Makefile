@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help demo test chaos switches mutants bench isolation outage latency hot idle memory growth scale build deps lint fmt up
+.PHONY: help docs demo test chaos switches mutants bench isolation outage latency hot idle memory growth scale build deps lint fmt up
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -56,6 +56,9 @@ build: ## bin/syncworker, one static binary
 
 deps: ## Postgres server binaries, where the machine has none
 	@sh scripts/deps.sh
+
+docs: ## docs/events.md and contracts/asyncapi.yaml, from the schemas
+	$(GO) run ./docs/gen
 
 lint: ## golangci-lint; its first run builds it, which takes some minutes
 	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...

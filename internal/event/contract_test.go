@@ -84,6 +84,50 @@ func schemas(t testing.TB) map[Type]*jsonschema.Schema {
 	return all
 }
 
+// fieldNames adds the members that a schema knows, and those of what it refers to.
+func fieldNames(t *testing.T, common, schema map[string]any, names map[string]bool) {
+	parts := []any{schema}
+	if all, ok := schema["allOf"].([]any); ok {
+		parts = append(parts, all...)
+	}
+	for _, part := range parts {
+		ref, _ := part.(map[string]any)["$ref"].(string)
+		if _, def, ok := strings.Cut(ref, "#/$defs/"); ok && def != "member" { // which only says that one of two is there
+			fieldNames(t, common, common[def].(map[string]any), names)
+		}
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	for name := range properties {
+		names[name] = true
+	}
+}
+
+func TestDecoderAndSchemasKnowTheSameFields(t *testing.T) {
+	read := func(name string) (schema map[string]any) {
+		raw, err := contracts.Schemas.ReadFile(name)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(raw, &schema))
+		return schema
+	}
+	common := read("common.schema.json")["$defs"].(map[string]any)
+	same := func(what string, s shape, schema map[string]any) {
+		require.LessOrEqual(t, len(s.fields), maxFields, what)
+		want, got := map[string]bool{}, map[string]bool{}
+		for _, f := range s.fields {
+			want[f.name] = true
+		}
+		fieldNames(t, common, schema, got)
+		require.Equal(t, want, got, what)
+	}
+	for _, typ := range Types() {
+		properties := read(string(typ) + ".schema.json")["properties"].(map[string]any)
+		same(string(typ), shapes[typ].shape, properties["data"].(map[string]any))
+	}
+	for def, s := range map[string]shape{"line": namedLine, "identity": identityShape, "membership": membershipShape} {
+		same(def, s, common[def].(map[string]any))
+	}
+}
+
 // schemaRefuses reports whether no type's schema takes the payload.
 func schemaRefuses(all map[Type]*jsonschema.Schema, payload []byte) bool {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload))
