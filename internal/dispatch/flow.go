@@ -326,10 +326,10 @@ func (l *lane) learn(u outbox.LaneUpdate) {
 }
 
 // hurry has what waited for a delivery of that type looked at again at once: what
-// is unclear of an order waits its turn, and decrements may have lacked points.
+// is unclear of an order, or blocks, waits its turn, and decrements may have lacked points.
 func (l *lane) hurry(done event.Type, now time.Time) {
 	for _, w := range l.Work {
-		turn := l.Kind == outbox.OrderLane && (w.State == outbox.Unknown || w.Ambiguous)
+		turn := (l.Kind == outbox.OrderLane || w.Blocks) && (w.State == outbox.Unknown || w.Ambiguous)
 		if turn || done == event.PointIncremented && w.State == outbox.Pending && w.Reason == Early {
 			w.NextAttemptAt = now
 		}

@@ -105,7 +105,8 @@ func (p *plan) openQuestion() (Step, bool) {
 		if action != "" && p.due(&next) && !waits {
 			return Step{Act: w, Action: action}, true
 		}
-		earlier = earlier || p.Kind == outbox.OrderLane
+		op, _ := p.ops(w.Type)
+		earlier = earlier || p.Kind == outbox.OrderLane || op.Blocks
 	}
 	return Step{}, false
 }
@@ -152,7 +153,7 @@ func (p *plan) series() Step {
 		rest = append(rest, next)
 		op, _ := p.ops(w.Type)
 		switch {
-		case next.State == outbox.Pending && next.Reason == Early:
+		case next.State == outbox.Pending && next.Reason == Early && !op.Blocks:
 			short = true
 		case next.State == outbox.Pending:
 			return Step{Rest: p.restBehind(rest, i+1, "")}

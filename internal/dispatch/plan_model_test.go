@@ -10,6 +10,7 @@ import (
 
 	"syncworker/internal/event"
 	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
 )
 
 // drawWork is any delivery that the database may hold at rest, or a worker in
@@ -47,10 +48,14 @@ func drawWork(t *rapid.T, id int64, kind event.Type) *outbox.Work {
 	return w
 }
 
-func drawLane(t *rapid.T) *Lane {
+// drawLane is any lane; in one of a member, serial says that each delivery blocks.
+func drawLane(t *rapid.T, serial bool) *Lane {
 	l := &Lane{LaneState: outbox.LaneState{Kind: outbox.MemberLane}}
 	of := []event.Type{event.PointIncremented, event.PointDecremented}
-	if rapid.Bool().Draw(t, "order") {
+	if serial {
+		of = append(of, event.MemberRegistered, event.MemberUpdated, event.MemberIdentityRemoved)
+		l.UpdatedTo = received.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "updated")) * time.Minute)
+	} else if rapid.Bool().Draw(t, "order") {
 		l.Kind = outbox.OrderLane
 		of = []event.Type{
 			event.OrderUpdated, event.OrderCancelled, event.OrderRefunded, event.OrderRefundDeleted, event.OrderDeleted,
@@ -75,8 +80,10 @@ func drawLane(t *rapid.T) *Lane {
 
 // passes reports whether what comes later in the lane may be called although x
 // hasn't been.
-func passes(l *Lane, x, later *outbox.Work) bool {
+func passes(l *Lane, serial bool, x, later *outbox.Work) bool {
 	switch {
+	case serial:
+		return later.Ambiguous || later.State == outbox.Unknown // it was called before
 	case l.Kind == outbox.OrderLane && later.Reason == outbox.ReasonSentByPerson && l.Created != "delivered" && !asked(&x.Delivery):
 		return true // x waits for the create
 	case later.Ambiguous || later.State == outbox.Unknown:
@@ -97,9 +104,15 @@ func TestPlanKeepsTheOrderAndForgetsNothing(t *testing.T) {
 	for name, v := range map[string]variant{"plain": plain, "reading": reading, "replaced": replaced, "untraced": untraced} {
 		accounts[name] = v.account(t).Operation
 	}
+	for name, repeat := range map[string]vendors.Repeat{"setting": vendors.RepeatAlways, "keyless": vendors.RepeatNever} {
+		accounts[name] = func(event.Type) (vendors.Operation, bool) {
+			return vendors.Operation{Repeat: repeat, Findable: name == "keyless", Blocks: true, EchoProves: true}, true
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
-		l := drawLane(t)
-		ops := accounts[rapid.SampledFrom([]string{"plain", "reading", "replaced", "untraced"}).Draw(t, "account")]
+		name := rapid.SampledFrom([]string{"plain", "reading", "replaced", "untraced", "setting", "keyless"}).Draw(t, "account")
+		serial := name == "setting" || name == "keyless"
+		l, ops := drawLane(t, serial), accounts[name]
 		policy := testPolicy()
 		policy.SendUnseen = rapid.Bool().Draw(t, "send unseen orders")
 		for i, w := range l.Work {
@@ -113,7 +126,9 @@ func TestPlanKeepsTheOrderAndForgetsNothing(t *testing.T) {
 				if x == step.Act {
 					break
 				}
-				require.True(t, passes(l, x, step.Act), "%s %d passes %d (%s)", step.Action, step.Act.ID, x.ID, readable(x.Delivery))
+				unclear := x.Ambiguous || x.State == outbox.Unknown
+				require.False(t, serial && unclear && step.Action == Push, "%d is repeated before %d is clear", step.Act.ID, x.ID)
+				require.True(t, passes(l, serial, x, step.Act), "%s %d passes %d (%s)", step.Action, step.Act.ID, x.ID, readable(x.Delivery))
 			}
 			return
 		}
@@ -160,7 +175,7 @@ func checkRest(t *rapid.T, l *Lane, rest []outbox.Delivery) {
 
 func TestSortPutsTakingBackBehindItsRefund(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := drawLane(t)
+		l := drawLane(t, false)
 		l.Kind = outbox.OrderLane
 		Sort(l.Work)
 		seen := map[string]bool{}

@@ -106,7 +106,7 @@ func wakeLane(ctx context.Context, tx pgx.Tx, lane Lane, facts LaneUpdate) error
 	// What is unclear behind it waits its turn, which may have come.
 	const turn = `UPDATE outbox.deliveries SET next_attempt_at = now()
 		WHERE lane = $1 AND owner IS NULL AND ambiguous AND next_attempt_at > now()
-			AND (SELECT kind FROM outbox.lanes WHERE lane = $1) = 'order'`
+			AND (blocks OR (SELECT kind FROM outbox.lanes WHERE lane = $1) = 'order')`
 	if _, err := tx.Exec(ctx, turn, lane); err != nil {
 		return fmt.Errorf("waking what waits in a lane: %w", err)
 	}
