@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help docs demo test chaos switches mutants bench isolation outage latency hot idle memory growth scale build deps lint fmt up
+.PHONY: help docs demo test chaos switches mutants bench isolation outage latency hot idle memory growth scale micro build deps lint fmt up
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -47,6 +47,9 @@ growth: deps build ## tables that have grown, and a backlog, beside empty ones; 
 
 scale: deps build ## one, two and four workers, an account's limits over them, a NATS cluster; FULL=1
 	cd bench && $(GO) run . -worker ../bin/syncworker -scale $(if $(FULL),-full) -out scale.json
+
+micro: deps ## decode, hash, encode, claim, settle beside those of another commit, by benchstat; OLD=HEAD~1
+	GO="$(GO)" sh scripts/micro.sh $(or $(OLD),HEAD)
 
 mutants: deps ## break the program in 21 ways; each has to be caught by a test
 	$(GO) run ./test/mutants
