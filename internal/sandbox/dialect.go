@@ -12,10 +12,11 @@ import (
 const (
 	DMHub   = "dmhub"
 	HeyShop = "heyshop"
+	Pospal  = "pospal"
 )
 
 // Vendors lists the values that [Account.Vendor] can have.
-func Vendors() []string { return []string{DMHub, HeyShop} }
+func Vendors() []string { return []string{DMHub, HeyShop, Pospal} }
 
 // dialect is what all calls of one vendor's API have in common.
 type dialect struct {

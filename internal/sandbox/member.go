@@ -25,6 +25,7 @@ type store struct {
 	nextRefund int64
 	nextPoint  int64
 	heyshop    *heyshopStore // nil until it is needed
+	coupons    *pospalStore  // nil until it is needed
 }
 
 func newStore(name string) *store {

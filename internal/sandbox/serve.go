@@ -34,7 +34,7 @@ const opUnknown = "unknown"
 
 // Ops lists the operations that a [Rule] can name.
 func Ops() []string {
-	return slices.Concat(heyshopOps(), []string{
+	return slices.Concat(heyshopOps(), pospalOps(), []string{
 		OpToken, OpMemberCreate, OpMemberGet, OpMemberFind, OpPointIncr, OpPointDecr, OpPointDetails,
 		OpDealCreate, OpDealUpdate, OpDealCancel, OpDealRefund, OpDealDeleteRefund, OpDealDelete, OpDealRead,
 		OpCustomerDealCreate, OpCustomerDealUpdate, OpCustomerDealCancel, OpCustomerDealRefund,
@@ -54,6 +54,8 @@ func laneKind(op string) string {
 		return "member"
 	case OpHeyShopLevelUpdate, OpHeyShopLevelDelete:
 		return "level"
+	case OpPospalCodeAdd, OpPospalCodeUse:
+		return "code"
 	case OpDealCreate, OpDealUpdate, OpDealCancel, OpDealRefund, OpDealDeleteRefund, OpDealDelete:
 		return "order"
 	case OpCustomerDealCreate, OpCustomerDealUpdate, OpCustomerDealCancel, OpCustomerDealRefund,
@@ -102,6 +104,7 @@ func (s *Sandbox) routes() {
 	s.dmhubRoutes()
 	s.customerDealRoutes()
 	s.heyshopRoutes()
+	s.pospalRoutes()
 	s.mux.HandleFunc("/", s.unknownPath)
 	s.mux.HandleFunc("GET "+landing+"{seq}", s.followed)
 	s.adminRoutes()

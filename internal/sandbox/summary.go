@@ -66,6 +66,8 @@ type Summary struct {
 	MaxPerLane  int            `json:"max_per_lane"` // writes at the same time for one order, or one member's points
 	LaneMax     map[string]int `json:"lane_max"`     // lanes where that exceeded 1: "order/NO", "deal/NO", "member/ID", with "STORE/" before it unless empty
 	Tokens      map[string]int `json:"tokens"`       // tokens issued, by app id
+	Codes       int            `json:"coupon_codes"` // of Pospal's stores
+	CallsToday  map[string]int `json:"calls_today"`  // of the daily quota, by app id
 }
 
 // Summary returns the totals and the extremes that were seen.
@@ -82,10 +84,19 @@ func (s *Sandbox) Summary() Summary {
 	for id, n := range l.laneMax {
 		sum.LaneMax[strings.TrimPrefix(id.store+"/"+id.kind+"/"+id.key, "/")] = n
 	}
+	sum.CallsToday = map[string]int{}
+	for id, l := range s.logins {
+		if l.account.vendor() == Pospal {
+			sum.CallsToday[id] = l.callsOn(s.cfg.Now())
+		}
+	}
 	for _, st := range s.stores {
 		sum.Members += len(st.members)
 		sum.Orders += len(st.orders)
 		sum.Deals += len(st.deals)
+		if st.coupons != nil {
+			sum.Codes += len(st.coupons.list)
+		}
 	}
 	return sum
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,6 +95,7 @@ type Switches struct {
 	TokenErrorType string `json:"token_error_type"`
 
 	HeyShop HeyShopSwitches `json:"heyshop"`
+	Pospal  PospalSwitches  `json:"pospal"`
 }
 
 type choice struct {
@@ -103,7 +105,7 @@ type choice struct {
 }
 
 func (s *Switches) choices() []choice {
-	return append(s.HeyShop.choices(), []choice{
+	return append(append(s.HeyShop.choices(), s.Pospal.choices()...), []choice{
 		{"existing_order", &s.ExistingOrder, []string{"error", "replace", "double"}},
 		{"refunds", &s.Refunds, []string{"accumulate", "overwrite", "refuse"}},
 		{"repeat_cancel", &s.RepeatCancel, []string{"echo", "error"}},
@@ -136,6 +138,7 @@ func (s Switches) withDefaults() Switches {
 		s.TokenErrorCode = "40001"
 	}
 	s.HeyShop.fill()
+	s.Pospal.fill()
 	return s
 }
 
@@ -158,7 +161,7 @@ func (s Switches) check() error {
 			return fmt.Errorf("sandbox: switch %s is %d: use an HTTP status from 200 to 599", name, code)
 		}
 	}
-	if err := s.HeyShop.check(); err != nil {
+	if err := errors.Join(s.HeyShop.check(), s.Pospal.check()); err != nil {
 		return err
 	}
 	if s.TokenErrorType != "string" && !digits(s.TokenErrorCode) {

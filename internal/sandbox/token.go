@@ -13,6 +13,9 @@ type login struct {
 	store   *store
 	token   string // the only one that is valid
 	expires time.Time
+
+	day        string // of callsToday, China's
+	callsToday int    // of the daily quota that an app id of Pospal's has
 }
 
 // gatewayError is the envelope of the API gateway, unlike the loyalty API's.
