@@ -22,6 +22,7 @@ type orderData struct {
 	OrderNo        string      `json:"orderNo"`
 	UUID           string      `json:"uuid,omitempty"`
 	MembershipID   int64       `json:"membershipId,omitempty"`
+	CustomerID     int64       `json:"customerId,omitempty"`
 	Identities     []identity  `json:"identities,omitempty"`
 	DateOrder      string      `json:"dateOrder,omitempty"`
 	AmountTotal    json.Number `json:"amountTotal,omitempty"`
@@ -91,7 +92,7 @@ func (g *generator) orders() {
 	}
 	for n := range g.Strangers {
 		s := g.place(n, g.Strangers)
-		s.placed.MembershipID, s.placed.Identities = 0, []identity{{"mobile", fmt.Sprintf("1990%07d", s.serial)}}
+		s.placed.MembershipID, s.placed.CustomerID, s.placed.Identities = 0, 0, []identity{{"mobile", fmt.Sprintf("1990%07d", s.serial)}}
 		s.Held = "member_not_found"
 		g.day.Delivered[event.OrderCreated]--
 		g.day.Held[s.Held]++
@@ -136,7 +137,7 @@ func (g *generator) place(n, of int) *sale {
 	if g.chance(0.4) && s.buyer.Mobile != "" {
 		s.placed.Identities = []identity{{"mobile", s.buyer.Mobile}}
 	} else {
-		s.placed.MembershipID = s.buyer.ID
+		s.placed.MembershipID, s.placed.CustomerID = s.buyer.ID, s.buyer.CustomerID
 	}
 	var total int64
 	for _, l := range s.placed.DealLines {

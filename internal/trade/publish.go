@@ -16,10 +16,13 @@ type happening struct {
 	typ    event.Type
 	at     time.Time
 	source string
-	order  *Order // nil for points
-	data   any    // *orderData or *pointData
+	order  *Order // nil for what isn't about an order
+	data   any    // *orderData, *pointData, …
 	trace  string
 	sent   time.Time // decides the order of publication
+	// inOrder: events of its lane are published in the order of their times,
+	// whatever the disorder.
+	inOrder bool
 }
 
 // happens adds a distinct event, which has its effect unless the caller takes it
@@ -59,7 +62,7 @@ func (g *generator) contradict() error {
 	order := g.rng.Perm(len(distinct))
 	for _, i := range order {
 		if g.day.Conflicts == g.Conflicts {
-			return nil
+			break
 		}
 		h := *distinct[i]
 		switch d := h.data.(type) {
@@ -84,6 +87,8 @@ func (g *generator) contradict() error {
 				continue
 			}
 			h.data = &other
+		default:
+			continue
 		}
 		h.sent = h.sent.Add(time.Duration(1+g.rng.IntN(600)) * time.Second)
 		g.events = append(g.events, &h)
@@ -92,6 +97,7 @@ func (g *generator) contradict() error {
 	if g.day.Conflicts < g.Conflicts {
 		return errors.New("trade: more conflicts than events that can have one: lower Conflicts")
 	}
+	g.useAgain()
 	return nil
 }
 
@@ -111,7 +117,7 @@ func (g *generator) disorder() {
 		rest = rest[n:]
 	}
 	for _, h := range g.events {
-		if h.order == nil {
+		if h.order == nil && !h.inOrder {
 			h.sent = h.sent.Add(time.Duration(g.rng.IntN(1800)) * time.Second)
 		}
 	}

@@ -46,6 +46,11 @@ type Config struct {
 	SeveralRefunds int // further orders where one of two refunds is taken back
 	Strangers      int // further orders of members that the vendor doesn't have
 	Orphans        int // refunds of orders that are never published
+
+	// What a day has beside orders and members' points, where it is asked for.
+	People People
+	Codes  Codes
+	Web    Web
 }
 
 // Hours is how long the shops are open.
@@ -53,9 +58,10 @@ const Hours = 14 * time.Hour
 
 // Member is one of the vendor's members.
 type Member struct {
-	ID     int64
-	Mobile string
-	Points int64 // before the day
+	ID         int64
+	CustomerID int64 // by which orders name them too, where it is set
+	Mobile     string
+	Points     int64 // before the day
 }
 
 // Message is what is published.
@@ -145,6 +151,11 @@ func New(cfg Config) (*Day, error) {
 	}
 	g.orders()
 	g.points()
+	g.members()
+	g.codes()
+	if err := g.web(); err != nil {
+		return nil, err
+	}
 	g.repeat()
 	if err := g.contradict(); err != nil {
 		return nil, err
@@ -167,6 +178,9 @@ type generator struct {
 	empty   []*purse // members without points
 	serial  int      // of the last order number
 	events  []*happening
+
+	welcome   int64        // points of new members
+	usedTwice []*happening // uses of codes that another till has too
 }
 
 // purse is a member with what may still be taken from them.
@@ -176,7 +190,8 @@ type purse struct {
 }
 
 func (g *generator) meetMembers() error {
-	if len(g.Members) == 0 {
+	onlyWeb := len(g.Web.Customers) > 0 && !g.Bad && g.Orders+g.Points+g.ShortOfPoints+g.SeveralRefunds+g.Strangers+g.Orphans == 0
+	if len(g.Members) == 0 && !onlyWeb {
 		return errors.New("trade: no members: give at least one")
 	}
 	var rich []*purse
@@ -211,6 +226,7 @@ func (g *generator) sum() {
 	for _, a := range d.Members {
 		d.PointsIn, d.PointsOut = d.PointsIn+a.In, d.PointsOut+a.Out
 	}
+	d.PointsIn += g.welcome
 }
 
 // uuid is a version 4 UUID in form, from the seed.
