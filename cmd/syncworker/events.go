@@ -31,7 +31,8 @@ func (a *app) eventsStatusCmd() *cobra.Command {
 conflicts and rejects that are about it:
 
   --order        each event of this order number
-  --uuid         the update, refund or points with this uuid
+  --uuid         the event with this uuid: an update, a refund, points, a member's
+                 change; a coupon that was redeemed or used by its code
   --order --uuid the event of that order with that uuid
   --id           the event that came with this CloudEvents id. An id names one
                  sending: of an event that was sent again, the first is known
@@ -62,7 +63,7 @@ Exit codes: 0 found, 1 not found, 3 something needs a person.`,
 		},
 	}
 	cmd.Flags().StringVar(&q.OrderNo, "order", "", "order `number`")
-	cmd.Flags().StringVar(&q.UUID, "uuid", "", "`uuid` of an update, a refund or points")
+	cmd.Flags().StringVar(&q.UUID, "uuid", "", "`uuid` of an event, or a coupon's code")
 	cmd.Flags().StringVar(&q.CEID, "id", "", "CloudEvents `id`")
 	cmd.Flags().StringVar(&q.Tenant, "tenant", "", "only events of this `tenant`")
 	return cmd
