@@ -103,12 +103,17 @@ var (
 		}},
 
 		MemberRegistered: {shape: shape{[]field{
-			{"uuid", key}, {"membership", anObject(membershipShape)}, {"identities", list(identityShape)},
+			{"uuid", key},
+			{"membership", anObject(membershipShape)},
+			{"identities", list(identityShape)},
 			{"membershipId", readOnly("the vendor gives it; publish member.updated for a member who has one")},
 		}, []string{"uuid", "membership", "identities"}}},
 		MemberUpdated: {member: true, shape: shape{[]field{
-			{"uuid", key}, {"membershipId", membershipID}, {"identities", list(identityShape)},
-			{"membership", anObject(membershipShape)}, {"forceUpdate", flag},
+			{"uuid", key},
+			{"membershipId", membershipID},
+			{"identities", list(identityShape)},
+			{"membership", anObject(membershipShape)},
+			{"forceUpdate", flag},
 		}, []string{"uuid", "membership"}}},
 		MemberIdentityBound: {shape: shape{[]field{
 			{"uuid", key}, {"membershipId", membershipID}, {"identities", list(identityShape)},
@@ -132,8 +137,13 @@ var (
 			{"code", couponCode}, {"customerUid", vendorID}, {"useDateTime", moment},
 		}, []string{"code"}}},
 		DeviceRegistered: {shape: shape{[]field{
-			{"uuid", key}, {"provider", searched}, {"appKey", searched}, {"pushId", key}, {"os", searched},
-			{"membershipId", membershipID}, {"mobile", key},
+			{"uuid", key},
+			{"provider", searched},
+			{"appKey", searched},
+			{"pushId", key},
+			{"os", searched},
+			{"membershipId", membershipID},
+			{"mobile", key},
 		}, []string{"uuid", "provider", "appKey", "pushId", "os"}}},
 		LevelCreated: {shape: shape{
 			append(levelFields(), field{"id", readOnly("the vendor gives it; publish level.updated for a level that has one")}), levelRequired(),
@@ -146,8 +156,14 @@ var (
 // levelFields are those of a HeyShop level rule (创建积分等级规则), and our uuid.
 func levelFields() []field {
 	return []field{
-		{"uuid", key}, {"title", searched}, {"condition_points", whole}, {"sign_points", whole},
-		{"gain_points", quantity}, {"redeem_points", whole}, {"redeem_limitation", whole}, {"redeem_limitation_monthly", whole},
+		{"uuid", key},
+		{"title", searched},
+		{"condition_points", whole},
+		{"sign_points", whole},
+		{"gain_points", quantity},
+		{"redeem_points", whole},
+		{"redeem_limitation", whole},
+		{"redeem_limitation_monthly", whole},
 	}
 }
 
