@@ -169,7 +169,7 @@ func TestCustomerDealsAreListedInPages(t *testing.T) {
 	require.Equal(t, "DCBA", list("sidx=orderNo&sord=desc"))
 	require.Equal(t, "D", list("customerId=90840682394599425"))
 	require.JSONEq(t, failure("400006", "Invalid page(0)!"), c.get(customerDeals+"?page=0"))
-	require.Empty(t, list("page=9223372036854775807&rows=3"))
+	require.Empty(t, list("page=9223372036854775807&rows=2"))
 }
 
 func TestDealsApart(t *testing.T) {
@@ -230,6 +230,23 @@ func TestRefundsOfACustomerDeal(t *testing.T) {
 			require.Contains(t, got, `"refundTotal":2}`, "the newest")
 			require.Contains(t, got, `"refundId":2100032073`, "one is left")
 		}
+	}
+}
+
+func TestStatesOfACustomerDeal(t *testing.T) {
+	partly := strings.NewReplacer("11122233344455", "A", stateRefunded, statePartly, "69.0", "10", "149766666", "l1").Replace(sampleRefund)
+	for shown, want := range map[bool]string{true: statePartly, false: statePaid} {
+		c := in2017(t, Switches{RefundState: shown})
+		c.post(customerDeals, customerDeal("A", "10"))
+		c.post(customerRefund, partly)
+		require.Contains(t, c.get("/v1/deals/A"), want, "as the request says, not as the amounts do")
+	}
+	for mode, want := range map[string]string{"echo": stateCancelled, "error": "409000"} {
+		c := in2017(t, Switches{RepeatCancel: mode})
+		c.post(customerDeals, customerDeal("A", "10"))
+		c.post(customerCancel, `{"orderNo":"A"}`)
+		require.Contains(t, c.post(customerCancel, `{"orderNo":"A"}`), want)
+		require.Equal(t, 1, c.sb.Summary().ByOp[OpCustomerDealCancel].Effects)
 	}
 }
 

@@ -39,6 +39,7 @@ func (c *client) call(ctx context.Context, req vendors.Request) (vendors.Result,
 	for last := false; err == nil; last = true {
 		req.Secret = url.Values{"access_token": {token.Value}}
 		r, rep := understand(req, c.transport.Do(ctx, req))
+		rep.secrets = []string{string(c.secret), token.Value}
 		if r.Class != vendors.Denied || last {
 			return r, rep
 		}

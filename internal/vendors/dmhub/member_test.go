@@ -103,15 +103,6 @@ func TestCheck(t *testing.T) {
 	require.Equal(t, vendors.Applied, s.deals(t).Check(t.Context()).Class)
 }
 
-func TestDealsOnlyReads(t *testing.T) {
-	s := newShop(t)
-	d := s.deals(t)
-	_, ok := d.Operation(event.OrderCreated)
-	require.False(t, ok)
-	require.Equal(t, vendors.NotSent, d.Push(t.Context(), call(event.OrderCreated)).Class)
-	require.Empty(t, s.seen)
-}
-
 func TestTokensAreReplacedEarlyAndOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fetched := 0

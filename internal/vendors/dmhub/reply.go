@@ -28,6 +28,16 @@ type reply struct {
 	ok            bool // an object, or null, with a status of success: it may be a positive match
 	code, message string
 	fields        map[string]json.RawMessage // of an object, by exact name
+	secrets       []string                   // of the call: not in what is shown of fields
+}
+
+// shown are rows of the reply as people may see them.
+func (rep reply) shown(rows []json.RawMessage) []json.RawMessage {
+	clean := make([]json.RawMessage, len(rows))
+	for i, row := range rows {
+		clean[i] = vendors.Redact(row, rep.secrets...)
+	}
+	return clean
 }
 
 // readReply reads both of DM Hub's error envelopes and plain objects. Codes come

@@ -23,10 +23,7 @@ func Kinds() []vendors.Kind {
 				return dmhub.New(c, s.Tokens)
 			},
 		},
-		{
-			Name: "dmhub-deals", BaseURL: "https://api.convertlab.com", NeedsAppID: true,
-			New: func(s vendors.Setup) (vendors.Vendor, error) { return dmhub.NewDeals(login(s), s.Tokens) },
-		},
+		dmhub.CustomerDeals,
 	}
 }
 

@@ -32,6 +32,8 @@ type Sample struct {
 	Name string
 	Call vendors.Call
 	Good string // the body; with status 200 or 201
+	// NoContent: a 204 says so too.
+	NoContent bool
 }
 
 // Suite describes a vendor to the tests.
