@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"syncworker/internal/event"
 	"syncworker/internal/trade"
@@ -100,6 +101,12 @@ func (g *grownState) grow(ctx context.Context, next stage) error {
 		}
 		if _, err := g.admin.Exec(ctx, `CREATE DATABASE `+grownDatabase+` TEMPLATE `+workerTemplate); err != nil {
 			return fmt.Errorf("making the database: %w", err)
+		}
+		// What NATS remembers of the workers of the one before is missing in this one,
+		// which would be a database that has gone back in time.
+		err := g.js.DeleteKeyValue(ctx, streamName+"_"+grownDatabase)
+		if err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) {
+			return fmt.Errorf("forgetting the workers of the database before: %w", err)
 		}
 		g.finished = next.anew
 		g.stage = next
