@@ -5,6 +5,7 @@ import (
 	"syncworker/internal/event"
 	"syncworker/internal/vendors"
 	"syncworker/internal/vendors/dmhub"
+	"syncworker/internal/vendors/pospal"
 )
 
 // Kinds are the kinds of account, in the order of the documentation. A new vendor is
