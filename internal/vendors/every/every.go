@@ -25,6 +25,7 @@ func Kinds() []vendors.Kind {
 			},
 		},
 		dmhub.CustomerDeals,
+		pospal.Kind,
 	}
 }
 
