@@ -166,6 +166,18 @@ func TestRequestsAreSignedOverTheBytesThatAreSent(t *testing.T) {
 	require.Empty(t, s.header.Get("Accept-Encoding"), "nothing here unpacks a reply")
 }
 
+func TestASignatureThatIsQuotedIsNotKept(t *testing.T) {
+	s := newShop(t)
+	signature := ""
+	s.reply = func(string, string) (int, string) {
+		signature = s.header.Get("data-signature")
+		return 200, envelope(1032, "data-signature: "+signature)
+	}
+	r := s.account(t, nil).Push(t.Context(), added(t))
+	require.Equal(t, "data-signature: …", r.Message)
+	require.NotContains(t, string(r.Reply), signature)
+}
+
 func TestWhatTheEventLeavesOut(t *testing.T) {
 	for _, tt := range []struct {
 		typ        event.Type
