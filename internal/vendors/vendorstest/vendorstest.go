@@ -31,9 +31,16 @@ type Setup struct {
 type Sample struct {
 	Name string
 	Call vendors.Call
-	Good string // the body; with status 200 or 201
+	Good string // the body; with status 200 or 201; empty: none but a 204 says so
 	// NoContent: a 204 says so too.
 	NoContent bool
+}
+
+// Reply is a further reply of the vendor, whose meaning depends on the status.
+type Reply struct {
+	Name, Body string
+	// Class is what a call of the sample with this name ends in.
+	Class func(sample string, status int) vendors.Class
 }
 
 // Suite describes a vendor to the tests.
@@ -51,7 +58,11 @@ type Suite struct {
 	// the login of a call; empty where only the status says so.
 	TokenExpired string
 
-	// Error is the API's error envelope; code is a string or an int.
+	// Replies are those of a vendor whose errors have no codes.
+	Replies []Reply
+
+	// Error is the API's error envelope; code is a string or an int. Nil where errors
+	// have no codes.
 	Error func(code any, message string) string
 	// Refusal is a code of a definite business error, as a number.
 	Refusal int
