@@ -5,6 +5,7 @@ import (
 	"syncworker/internal/event"
 	"syncworker/internal/vendors"
 	"syncworker/internal/vendors/dmhub"
+	"syncworker/internal/vendors/heyshop"
 	"syncworker/internal/vendors/pospal"
 )
 
@@ -25,6 +26,7 @@ func Kinds() []vendors.Kind {
 			},
 		},
 		dmhub.CustomerDeals,
+		heyshop.Kind,
 		pospal.Kind,
 	}
 }
