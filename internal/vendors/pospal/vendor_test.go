@@ -319,3 +319,61 @@ func TestCheckReadsTheRules(t *testing.T) {
 	s.answers(200, envelope(1034, "x"))
 	require.Equal(t, vendors.Denied, s.account(t, nil).Check(t.Context()).Class)
 }
+
+// What the lost document says twice or in two ways, as far as it concerns what is
+// sent and read.
+func TestWhatTheDocumentContradicts(t *testing.T) {
+	s := newShop(t)
+	a := s.account(t, nil)
+	row := func(resource, reply string, keys ...string) string {
+		s.answers(200, reply)
+		page, r := a.Read(t.Context(), resource, keys, "")
+		require.Equal(t, vendors.Applied, r.Class, r.Message)
+		require.Len(t, page.Rows, 1)
+		return string(page.Rows[0])
+	}
+	t.Run("promotionCouponAppId is an integer, and a text", func(t *testing.T) {
+		for _, value := range []string{`5`, `"5A8F"`} {
+			ours := `{"code":"PS20261121001","promotionCouponUid":1199186483387900201,"promotionCouponAppId":` + value + `}`
+			require.Equal(t, ours, row("customer-codes", rows(ours), "1"))
+			require.Equal(t, vendors.Present, a.Find(t.Context(), added(t)).Found)
+		}
+	})
+	t.Run("codeExpiredDate is json, and a text", func(t *testing.T) {
+		for _, value := range []string{`{"time":1}`, `"2026-12-31 23:59:59"`, `null`} {
+			s.answers(200, `{"status":"success","data":{"codeExpiredDate":`+value+`}}`)
+			require.Equal(t, vendors.Applied, a.Push(t.Context(), added(t)).Class)
+		}
+	})
+	t.Run("parameterType and Value are texts, and a long and a decimal", func(t *testing.T) {
+		for _, back := range []string{`{"parameterType":"A","parameterValue":"1"}`, `{"parameterType":9007199254740993,"parameterValue":580988838483990582.50}`} {
+			s.reply = book(map[string]string{"": `"result":[{"code":"X"}],"postBackParameter":` + back, back: `"result":[]`})
+			require.Equal(t, vendors.Absent, a.Find(t.Context(), added(t)).Found)
+			require.Contains(t, s.body, `"postBackParameter":`+back)
+		}
+	})
+	t.Run("queryPromotionPages has no data", func(t *testing.T) {
+		pages := golden(t, "promotion_pages")
+		plain := row("promotion-pages", pages)
+		within := strings.Replace(pages, `"pageSize"`, `"data":{"pageSize"`, 1) + "}"
+		require.Equal(t, plain, row("promotion-pages", within))
+	})
+	t.Run("createdByUserAppId and createUserAppId, and what 90 means, are shown as they are", func(t *testing.T) {
+		for _, ours := range []string{`{"createdByUserAppId":"a"}`, `{"createUserAppId":"a"}`, `{"enjoyCustomerDiscount":90}`} {
+			require.Equal(t, ours, row("promotion-pages", rows(ours)))
+		}
+	})
+	t.Run("excludeEndTime's format runs into the next sentence", func(t *testing.T) {
+		row("used-codes", rows(`{"code":"X"}`), "2026-11-21T08:00:00Z", "2026-11-21T08:00:01Z")
+		require.Contains(t, s.body, `"startTime":"2026-11-21 16:00:00","excludeEndTime":"2026-11-21 16:00:01"`)
+	})
+	t.Run("reads and writes are below different folders", func(t *testing.T) {
+		for _, e := range pospal.Kind.Endpoints {
+			want := reads
+			if e.Event != "" {
+				want = "/pospal-api/api/auth/openapi/"
+			}
+			require.True(t, strings.HasPrefix(e.Path, want), e.Path)
+		}
+	})
+}
