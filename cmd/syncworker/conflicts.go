@@ -114,7 +114,7 @@ func (a *app) showConflict(x outbox.ShownConflict) error {
 	if err := a.showDeeds(x.Deeds); err != nil {
 		return err
 	}
-	a.showNext(x.Next)
+	a.showCommands("What you can do", x.Next)
 	return nil
 }
 

@@ -137,17 +137,6 @@ says so among the reasons.
 	return cmd
 }
 
-func (a *app) deliveriesShowCmd() *cobra.Command {
-	return showCmd(a, &cobra.Command{
-		Use:   "show ID",
-		Short: "Show one delivery: the event, its lane, each attempt, and what you can do",
-		Long: `Shows the event as it came, the deliveries that go in order with it, each call
-with request and reply, what people did about it, and the commands that fit now.
-It prints the event as it is, personal data included.`,
-		Example: "  syncworker deliveries show 4711\n  syncworker deliveries show 4711 -o json",
-	}, (*outbox.Store).Show, a.showDelivery)
-}
-
 type factRows []fact
 
 type fact struct {
@@ -168,7 +157,7 @@ func (r *factRows) add(what string, value any) {
 	}
 }
 
-func (a *app) showDelivery(x outbox.Shown) error {
+func (a *app) showDelivery(x shownDelivery) error {
 	if a.output == outputJSON {
 		return a.printOne(x)
 	}
@@ -215,7 +204,7 @@ func (a *app) showDelivery(x outbox.Shown) error {
 	} else {
 		fmt.Fprintf(a.stdout, "\nData\n%s\n", prettyJSON(string(x.Event.Data)))
 	}
-	if err := a.showLane(x); err != nil {
+	if err := a.showLane(x.Shown); err != nil {
 		return err
 	}
 	a.showAttempts(x.AttemptLog)
@@ -225,8 +214,9 @@ func (a *app) showDelivery(x outbox.Shown) error {
 	for _, c := range x.Conflicts {
 		fmt.Fprintf(a.stdout, "\nConflict %d (%s), %s: syncworker conflicts show %d\n", c.ID, c.Cause, orOpen(c.Resolution), c.ID)
 	}
-	a.showNext(x.Next)
-	return nil
+	a.showCommands("What you can do", x.Next)
+	a.showCommands("What the vendor has", x.Reads)
+	return a.showVendor(x.Vendor)
 }
 
 func orOpen(resolution string) string {
@@ -317,12 +307,12 @@ func (a *app) showDeeds(deeds []outbox.Deed) error {
 	return a.print(rows)
 }
 
-func (a *app) showNext(commands []string) {
+func (a *app) showCommands(heading string, commands []string) {
 	if len(commands) == 0 {
 		return
 	}
-	fmt.Fprintln(a.stdout, "\nWhat you can do")
+	fmt.Fprintln(a.stdout, "\n"+heading)
 	for _, c := range commands {
-		fmt.Fprintln(a.stdout, "  "+c)
+		fmt.Fprintln(a.stdout, "  "+printable(c))
 	}
 }

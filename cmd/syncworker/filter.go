@@ -203,9 +203,10 @@ func (d *deedFlags) check(a *app) error {
 
 func accountNames(c config.Config) []string { return slices.Sorted(maps.Keys(c.Vendors)) }
 
-// progress shows how far a long command is, on a terminal only.
+// progress shows how far a long command is, on a terminal only; a total of -1 isn't
+// known.
 func (a *app) progress(total int, what string) *progressbar.ProgressBar {
-	if !onTerminal(a.stderr) || total < 2 {
+	if !onTerminal(a.stderr) || total == 0 || total == 1 {
 		return progressbar.DefaultSilent(int64(total))
 	}
 	return progressbar.NewOptions(total, progressbar.OptionSetWriter(a.stderr), progressbar.OptionSetDescription(what),

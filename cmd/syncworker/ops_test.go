@@ -145,13 +145,19 @@ func TestInputIsCutIntoEvents(t *testing.T) {
 
 func TestGatesSayWhyAnAccountIsNotCalled(t *testing.T) {
 	stops := map[string]outbox.Stop{"dmhub": {Gate: "paused", Why: "since noon"}}
-	for _, tt := range []struct{ account, kind, gate, why string }{
-		{"other", "dmhub-loyalty", "open", ""},
-		{"dmhub", "dmhub-loyalty", "paused", "since noon"},
-		{"dmhub", "", "none", "the account has left the configuration"},
-		{"", "", "none", "no route took these events"},
+	spent := &quotaUse{3000, 3000, time.Date(2026, 11, 22, 0, 0, 0, 0, time.FixedZone("", 8*60*60))}
+	for _, tt := range []struct {
+		account, kind, gate, why string
+		quota                    *quotaUse
+	}{
+		{"other", "dmhub-loyalty", "open", "", nil},
+		{"other", "pospal", "open", "", &quotaUse{Used: 2999, Limit: 3000}},
+		{"other", "pospal", "quota", "the daily quota of 3000 calls is used up; it goes on at 2026-11-22 00:00 in China (2026-11-21 16:00Z)", spent},
+		{"dmhub", "dmhub-loyalty", "paused", "since noon", spent},
+		{"dmhub", "", "none", "the account has left the configuration", nil},
+		{"", "", "none", "no route took these events", nil},
 	} {
-		gate, why := gateOf(tt.account, tt.kind, stops)
+		gate, why := gateOf(tt.account, tt.kind, stops, tt.quota)
 		require.Equal(t, tt.gate, gate, tt)
 		require.True(t, strings.HasPrefix(why, tt.why), why)
 	}

@@ -104,7 +104,7 @@ func (a *app) showReject(r outbox.ShownReject) error {
 	}
 	if r.RepublishedAt.IsZero() {
 		id := fmt.Sprint(r.ID)
-		a.showNext([]string{
+		a.showCommands("What you can do", []string{
 			"syncworker rejects show " + id + " --raw > event.json   # correct it, then",
 			"syncworker rejects republish " + id + " --file event.json --reason TEXT",
 		})

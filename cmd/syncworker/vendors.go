@@ -20,7 +20,7 @@ func (a *app) vendorsCmd() *cobra.Command {
 		Short:   "See and check the vendor accounts, pause and resume them",
 		Long: `An account is one login at a vendor: an entry under vendors in the configuration.
 Everything that is pushed to a vendor goes through one, and can be paused there.`,
-	}, a.vendorsListCmd(), a.vendorsCheckCmd(), a.pauseCmd(), a.resumeCmd())
+	}, a.vendorsListCmd(), a.vendorsGetCmd(), a.vendorsCheckCmd(), a.pauseCmd(), a.resumeCmd())
 }
 
 // vendorRow is one account: whether it may be called, and what waits for it.
@@ -30,6 +30,8 @@ type vendorRow struct {
 	BaseURL string `json:"base_url"`
 	Gate    string `json:"gate"`
 	Why     string `json:"why"`
+	// Quota is how many of the day's calls are reserved; nil where there is no limit.
+	Quota *quotaUse `json:"quota,omitempty" col:"QUOTA TODAY"`
 	// Of the access token, which is never shown.
 	TokenFetchedAt time.Time `json:"token_fetched_at,omitzero" col:"TOKEN FETCHED"`
 	TokenExpiresAt time.Time `json:"token_expires_at,omitzero" col:"-"`
@@ -40,6 +42,17 @@ type vendorRow struct {
 	Dead           int64     `json:"dead"`
 	OldestAt       time.Time `json:"oldest_at,omitzero" col:"OLDEST SINCE"` // of all but dead
 }
+
+// quotaUse is how much of an account's daily quota its workers have reserved. Accounts
+// of one app share it.
+type quotaUse struct {
+	Used     int       `json:"used"`
+	Limit    int       `json:"limit"`
+	RenewsAt time.Time `json:"renews_at"`
+}
+
+// String is it in a table.
+func (q quotaUse) String() string { return fmt.Sprintf("%d of %d", q.Used, q.Limit) }
 
 func (a *app) vendorsListCmd() *cobra.Command {
 	return &cobra.Command{
@@ -52,13 +65,14 @@ this moment isn't counted. Gates:
   throttled  the vendor asked for patience
   circuit    the vendor doesn't answer, or refuses us; one call probes from time to time
   paused     a person has paused it
+  quota      the calls that the vendor grants in a day are used up, or reserved by workers
   none       nothing can be called: no route took these events (the line "(unrouted)",
              whose account is empty in JSON), or the account has left the configuration`,
 		Example: "  syncworker vendors list\n  syncworker vendors list -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd, func(ctx context.Context, c config.Config, store *outbox.Store) error {
-				rows, err := vendorRows(ctx, c, store)
+				rows, err := vendorRows(ctx, c, store, a.now())
 				if err != nil {
 					return err
 				}
@@ -77,7 +91,7 @@ this moment isn't counted. Gates:
 	}
 }
 
-func vendorRows(ctx context.Context, c config.Config, store *outbox.Store) ([]vendorRow, error) {
+func vendorRows(ctx context.Context, c config.Config, store *outbox.Store, now time.Time) ([]vendorRow, error) {
 	stops, err := store.Stops(ctx)
 	if err != nil {
 		return nil, err
@@ -90,6 +104,11 @@ func vendorRows(ctx context.Context, c config.Config, store *outbox.Store) ([]ve
 	if err != nil {
 		return nil, err
 	}
+	day, next := outbox.QuotaDay(now)
+	used, err := store.QuotasUsed(ctx, day)
+	if err != nil {
+		return nil, err
+	}
 	names := accountNames(c)
 	for _, name := range slices.Sorted(maps.Keys(backlogs)) {
 		if !slices.Contains(names, name) {
@@ -99,7 +118,10 @@ func vendorRows(ctx context.Context, c config.Config, store *outbox.Store) ([]ve
 	var rows []vendorRow
 	for _, name := range names {
 		row := vendorRow{Account: name, Kind: c.Vendors[name].Kind, BaseURL: c.Vendors[name].BaseURL}
-		row.Gate, row.Why = gateOf(name, row.Kind, stops)
+		if limit := c.Vendors[name].DailyQuota; limit > 0 {
+			row.Quota = &quotaUse{used[c.TokenAccount(name)], limit, next}
+		}
+		row.Gate, row.Why = gateOf(name, row.Kind, stops, row.Quota)
 		if row.Kind != "" {
 			token := tokens[c.TokenAccount(name)]
 			row.TokenFetchedAt, row.TokenExpiresAt = token.FetchedAt, token.ExpiresAt
@@ -118,7 +140,7 @@ func vendorRows(ctx context.Context, c config.Config, store *outbox.Store) ([]ve
 }
 
 // gateOf says whether an account may be called, and why not.
-func gateOf(account, kind string, stops map[string]outbox.Stop) (gate, why string) {
+func gateOf(account, kind string, stops map[string]outbox.Stop, quota *quotaUse) (gate, why string) {
 	stop, stopped := stops[account]
 	switch {
 	case account == "":
@@ -127,6 +149,8 @@ func gateOf(account, kind string, stops map[string]outbox.Stop) (gate, why strin
 		return "none", "the account has left the configuration: put it back, or cancel"
 	case stopped:
 		return stop.Gate, stop.Why
+	case quota != nil && quota.Used >= quota.Limit:
+		return "quota", quotaSpent(quota.Limit, quota.RenewsAt)
 	}
 	return "open", ""
 }
@@ -188,7 +212,7 @@ func (a *app) changeGate(cmd *cobra.Command, account string, deed *deedFlags, ch
 		if err := change(ctx, store); err != nil {
 			return err
 		}
-		rows, err := vendorRows(ctx, c, store)
+		rows, err := vendorRows(ctx, c, store, a.now())
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (d *decoder) decodeStruct(t *tree, v reflect.Value, path string) {
 		i := slices.Index(keysOf(v.Type()), key)
 		if i < 0 {
 			known := keysOf(v.Type())
-			d.problem(child, join(path, key), "unknown key%s (known here: %s)", didYouMean(key, known), strings.Join(known, ", "))
+			d.problem(child, join(path, key), "unknown key%s (known here: %s)", DidYouMean(key, known), strings.Join(known, ", "))
 			continue
 		}
 		d.decode(child, v.Field(i), join(path, key))

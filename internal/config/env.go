@@ -48,7 +48,7 @@ func overlay(root *tree, environ []string) (problems []Problem, warnings []strin
 		}
 	}
 	for name := range vars {
-		unknown := Problem{Source: name, Message: "no setting has this name" + didYouMean(name, keys(settable))}
+		unknown := Problem{Source: name, Message: "no setting has this name" + DidYouMean(name, keys(settable))}
 		switch {
 		case serviceLink.MatchString(name):
 		case strings.HasPrefix(name, "SYNCWORKER_VENDORS_"):

@@ -66,9 +66,9 @@ func asError(ps []Problem) error {
 	return Problems(ps)
 }
 
-// didYouMean is "; did you mean X?" for the known word nearest to the one that
+// DidYouMean is "; did you mean X?" for the known word nearest to the one that
 // was written, or empty where none is near.
-func didYouMean(written string, known []string) string {
+func DidYouMean(written string, known []string) string {
 	best, least := "", max(1, len(written)/3)+1
 	for _, k := range known {
 		if d := distance(strings.ToLower(written), strings.ToLower(k)); d < least {

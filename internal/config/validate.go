@@ -54,7 +54,7 @@ func (k *checker) want(ok bool, key string, found any, want string, args ...any)
 }
 
 func (k *checker) oneOf(key, found string, allowed ...string) {
-	k.want(slices.Contains(allowed, found), key, found, "%s%s", strings.Join(allowed, ", "), didYouMean(found, allowed))
+	k.want(slices.Contains(allowed, found), key, found, "%s%s", strings.Join(allowed, ", "), DidYouMean(found, allowed))
 }
 
 var streamName = regexp.MustCompile(`^[^\s.*>/\\]{1,255}$`)
@@ -201,7 +201,7 @@ func (k *checker) route(key string, r Route) {
 		at := fmt.Sprintf("%s.accounts[%d]", key, i)
 		a, found := k.c.Vendors[name]
 		k.want(found || k.known["vendors."+name], at, name, "an account below vendors (%s)%s",
-			strings.Join(configured, ", "), didYouMean(name, configured))
+			strings.Join(configured, ", "), DidYouMean(name, configured))
 		for _, t := range r.Types {
 			if facts := k.c.kinds.find(a.Kind); facts.Name != "" && slices.Contains(typePatterns, t) {
 				k.want(k.c.takesAny(name, t), at, name, "an account that takes %s; those of kind %s take %s", t, a.Kind, typesOf(facts))

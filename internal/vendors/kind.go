@@ -16,6 +16,8 @@ type Kind struct {
 	// DailyQuota is how many calls a day the vendor grants an app id where the
 	// account doesn't say; 0 is no limit.
 	DailyQuota int
+	// Zone is that of the times that the vendor writes without one; nil is UTC.
+	Zone *time.Location
 	// NeedsAppID: an account has an app id beside its secret.
 	NeedsAppID bool
 	// PointsPass: each change of points has a key of its own, so that one that is
