@@ -78,6 +78,7 @@ type vendorRead struct {
 	keys []string
 	// byMember: the vendor's id of the member has to be looked up first.
 	byMember bool
+	refused  error // why the account can't be read
 }
 
 // aboutVendor finds the read for a delivery without asking the vendor. Its Name is
@@ -102,7 +103,8 @@ func (a *app) aboutVendor(ctx context.Context, c config.Config, store *outbox.St
 	for _, account := range accounts {
 		vendor, reads, err := a.nameReads(c, account)
 		if err != nil {
-			return about, err
+			about.refused = err
+			continue
 		}
 		if about.named(account, reads) {
 			return about, nil

@@ -38,6 +38,8 @@ func (a *app) readVendor(ctx context.Context, c config.Config, store *outbox.Sto
 	switch {
 	case x.Event == nil:
 		return nil, errors.New("the vendor isn't read: the payload is past its retention")
+	case about.Name == "" && !about.byMember && about.refused != nil:
+		return nil, about.refused
 	case about.Name == "" && !about.byMember:
 		return nil, fmt.Errorf("no read of %s shows the effect of %s", shownAccount(x.Account), x.Type)
 	}

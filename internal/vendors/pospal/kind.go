@@ -11,6 +11,7 @@ import (
 var Kind = vendors.Kind{
 	Name:       "pospal",
 	DailyQuota: 3000, // the example of openApiLimitAccess/queryAccessTimes; an account in Australia reports 300
+	Zone:       china,
 	NeedsAppID: true,
 	Takes:      []event.Type{event.CouponCodeAdded, event.CouponCodeUsed},
 	Endpoints: []vendors.Endpoint{
