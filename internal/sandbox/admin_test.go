@@ -21,9 +21,9 @@ func TestAdminEndpoints(t *testing.T) {
 	require.JSONEq(t, `{"ids":[123456789012345678,123456789012345679]}`, c.admin("POST", "/sandbox/members",
 		`{"first_id":123456789012345678,"mobiles":["13800000000","13800000001"],"points":7}`, 200))
 	require.JSONEq(t, `{"ids":[1]}`, c.admin("POST", "/sandbox/members", `{"first_id":1,"count":1}`, 200))
-	require.Equal(t, `{"store":"","id":1,"points":0}`+"\n"+
-		`{"store":"","id":123456789012345678,"mobile":"13800000000","points":7}`+"\n"+
-		`{"store":"","id":123456789012345679,"mobile":"13800000001","points":7}`+"\n", c.admin("GET", "/sandbox/members", "", 200))
+	require.Equal(t, `{"store":"","id":1,"points":0,"customer":90840682394599426}`+"\n"+
+		`{"store":"","id":123456789012345678,"mobile":"13800000000","points":7,"customer":90840682394599424}`+"\n"+
+		`{"store":"","id":123456789012345679,"mobile":"13800000001","points":7,"customer":90840682394599425}`+"\n", c.admin("GET", "/sandbox/members", "", 200))
 
 	c.post(dealCreate, order("A", "0.10"))
 	c.post(dealCreate, order("B", "0.2"))

@@ -164,6 +164,8 @@ type Member struct {
 	ID     int64  `json:"id"`
 	Mobile string `json:"mobile,omitempty"`
 	Points int64  `json:"points"`
+	// Customer is the customerId that customer deals know the member by; 0 is none.
+	Customer int64 `json:"customer,omitempty"`
 }
 
 // Balance returns a member's points; the store is the [Account]'s.
@@ -183,7 +185,7 @@ func (s *Sandbox) Members() []Member {
 	var all []Member
 	for _, st := range s.stores {
 		for _, m := range st.members {
-			all = append(all, Member{Store: st.name, ID: m.id, Mobile: m.mobile(), Points: m.balance})
+			all = append(all, Member{Store: st.name, ID: m.id, Mobile: m.mobile(), Points: m.balance, Customer: m.customer})
 		}
 	}
 	slices.SortFunc(all, func(a, b Member) int {
