@@ -16,6 +16,10 @@ type store struct {
 	name       string
 	members    map[int64]*member
 	identities map[identity]*member
+	moved      map[identity][]owned // where identities led to, for reads that lag
+	kinds      []*coupon            // of DM Hub's coupons
+	held       []*heldCoupon        // by code
+	devices    map[device]*Device
 	customers  map[int64]*member // by customerId
 	orders     map[string]*history
 	deals      map[string]*history // customer deals, where they are apart from orders
@@ -30,7 +34,8 @@ type store struct {
 
 func newStore(name string) *store {
 	return &store{
-		name: name, members: map[int64]*member{}, identities: map[identity]*member{},
+		name: name, members: map[int64]*member{}, identities: map[identity]*member{}, moved: map[identity][]owned{},
+		kinds: defaultCoupons(), devices: map[device]*Device{},
 		customers: map[int64]*member{}, orders: map[string]*history{}, deals: map[string]*history{}, uuids: map[string]usedUUID{},
 		nextMember: 1, nextDeal: 8281, nextRefund: 2100032073, nextPoint: 248,
 	}
@@ -39,30 +44,21 @@ func newStore(name string) *store {
 type identity struct{ Type, Value string }
 
 type member struct {
-	id         int64
-	customer   int64 // 0 = null
-	fields     fields
-	identities []fields // as they were sent
+	id       int64
+	customer int64 // 0 = null
+	memberState
+	past       []memberState // older ones
 	created    time.Time
+	experience int64
 	start      int64 // balance before the first row
 	balance    int64
 	rows       []pointRow
 }
 
-func (m *member) mobile() string {
-	for _, raw := range m.identities {
-		f := form{raw: raw}
-		if f.text("type", true) == "mobile" {
-			return f.text("value", true)
-		}
-	}
-	return ""
-}
-
 // document is the member as reads show it at a time: the built-in properties of
 // "dmhub-loyalty" §3, null unless they were sent, and those of one's own.
 func (m *member) document(at time.Time) map[string]any {
-	doc := map[string]any{}
+	doc, state := map[string]any{}, m.at(at)
 	for _, name := range []string{
 		"address", "balance", "birthday", "createChannel", "customerId", "educationBackgro", "email", "familyName",
 		"gender", "givenName", "idCard", "img", "income", "industry", "membershipCode", "name", "source",
@@ -70,11 +66,11 @@ func (m *member) document(at time.Time) map[string]any {
 	} {
 		doc[name] = nil
 	}
-	for name, raw := range m.fields {
+	for name, raw := range state.fields {
 		doc[name] = raw
 	}
 	doc["mobile"] = nil // only the identity sets it
-	if mobile := m.mobile(); mobile != "" {
+	if mobile := state.mobile(); mobile != "" {
 		doc["mobile"] = mobile
 	}
 	if m.customer != 0 {
@@ -84,14 +80,18 @@ func (m *member) document(at time.Time) map[string]any {
 	doc["createMethod"] = "外部系统导入"
 	doc["level"] = map[string]any{"priority": 0, "name": "青铜会员", "id": 422}
 	doc["dateCreated"], doc["dateJoin"] = stamp(m.created), stamp(m.created)
-	doc["lastUpdated"] = stamp(m.created)
+	updated := state.since
 	doc["point"] = m.start
 	for _, row := range slices.Backward(m.rows) {
 		if !row.created.After(at) {
-			doc["point"], doc["lastUpdated"] = row.newPoint, stamp(row.created)
+			doc["point"] = row.newPoint
+			if row.created.After(updated) {
+				updated = row.created
+			}
 			break
 		}
 	}
+	doc["lastUpdated"] = stamp(updated)
 	return doc
 }
 
@@ -114,7 +114,7 @@ func (s *Sandbox) createMember(c *call) (any, *fail) {
 	if err != nil {
 		return nil, err
 	}
-	m := &member{id: c.store.nextMember, fields: given, identities: rows, created: c.now}
+	m := &member{id: c.store.nextMember, memberState: memberState{c.now, given, rows}, created: c.now}
 	c.store.add(m, ids)
 	c.member = m.id
 	c.ledger.effect(c, Effect{Member: m.id, Ref: strconv.FormatInt(m.id, 10)})
@@ -153,13 +153,16 @@ func (st *store) add(m *member, ids []identity) {
 	}
 	for _, id := range ids {
 		st.identities[id] = m
+		if past := st.moved[id]; past != nil {
+			st.moved[id] = append(past, owned{m.created, m})
+		}
 	}
 	st.nextMember = max(st.nextMember, m.id) + 1
 }
 
 // getMember is "dmhub-loyalty" §3.
 func (s *Sandbox) getMember(c *call) (any, *fail) {
-	at := c.now.Add(-time.Duration(c.sw.ReadsLag))
+	at := c.seenAt()
 	m := c.store.members[c.member]
 	if m == nil || m.created.After(at) {
 		return nil, errNoMember
@@ -175,13 +178,12 @@ func (s *Sandbox) findMember(c *call) (any, *fail) {
 			return nil, &fail{Code: "100", Message: "Missing field " + name + "!"}
 		}
 	}
-	at := c.now.Add(-time.Duration(c.sw.ReadsLag))
-	m := c.store.identities[id]
-	if m == nil || m.created.After(at) {
+	m := c.store.owner(id, c.seenAt())
+	if m == nil {
 		return nil, errNoMember
 	}
 	c.member = m.id
-	return map[string]any{"identities": m.identities, "membership": m.document(at)}, nil
+	return c.found(m, id), nil
 }
 
 // Seed describes members to put into a store, by the vendor's side: no call,
@@ -194,6 +196,8 @@ type Seed struct {
 	Mobile  string   `json:"mobile"`   // without Mobiles: the first one, counted up, as 13800000000
 	Name    string   `json:"name"`     // of each of them
 	Points  int64    `json:"points"`   // starting balance
+	// Experience of each of them, which no call changes.
+	Experience int64 `json:"experience"`
 }
 
 // SeedMembers adds members and returns their ids in order.
@@ -230,8 +234,9 @@ func (s *Sandbox) SeedMembers(seed Seed) ([]int64, error) {
 	for i, mobile := range mobiles {
 		m := &member{
 			id: first + int64(i), customer: 90840682394599424 + int64(len(st.members)),
-			start: seed.Points, balance: seed.Points, created: s.cfg.Now().UTC().Add(-dealWindow),
+			start: seed.Points, balance: seed.Points, created: s.cfg.Now().UTC().Add(-dealWindow), experience: seed.Experience,
 		}
+		m.since = m.created
 		if seed.Name != "" {
 			raw, _ := json.Marshal(seed.Name)
 			m.fields = fields{"name": raw}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -153,28 +152,14 @@ func (s *Sandbox) pointDetails(c *call) (any, *fail) {
 	if m == nil {
 		return nil, errNoMember
 	}
-	until := c.now.Add(-time.Duration(c.sw.ReadsLag))
+	until := c.seenAt()
 	var visible []pointRow
 	for _, row := range m.rows {
 		if !row.created.After(until) && row.created.After(c.now.Add(-pointWindow)) {
 			visible = append(visible, row)
 		}
 	}
-	if c.query.Get("sord") == "desc" {
-		slices.Reverse(visible)
-	}
-	size, page := positive(c.query.Get("rows"), 20), positive(c.query.Get("page"), 1)
-	from := min((page-1)*size, len(visible))
-	docs := []map[string]any{}
-	for _, row := range visible[from:min(from+size, len(visible))] {
-		docs = append(docs, row.document(m.id, c.sw.UUIDTrace))
-	}
-	reply := map[string]any{"rows": docs}
-	if c.query.Get("needTotal") == "true" {
-		reply["records"] = len(visible)
-		reply["total"] = (len(visible) + size - 1) / size
-	}
-	return reply, nil
+	return paged(c, visible, func(row pointRow) any { return row.document(m.id, c.sw.UUIDTrace) }), nil
 }
 
 func (r pointRow) document(member int64, trace string) map[string]any {

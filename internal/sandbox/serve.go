@@ -34,7 +34,7 @@ const opUnknown = "unknown"
 
 // Ops lists the operations that a [Rule] can name.
 func Ops() []string {
-	return slices.Concat(heyshopOps(), pospalOps(), []string{
+	return slices.Concat(heyshopOps(), pospalOps(), memberOps(), []string{
 		OpToken, OpMemberCreate, OpMemberGet, OpMemberFind, OpPointIncr, OpPointDecr, OpPointDetails,
 		OpDealCreate, OpDealUpdate, OpDealCancel, OpDealRefund, OpDealDeleteRefund, OpDealDelete, OpDealRead,
 		OpCustomerDealCreate, OpCustomerDealUpdate, OpCustomerDealCancel, OpCustomerDealRefund,
@@ -43,7 +43,7 @@ func Ops() []string {
 }
 
 func isWrite(op string) bool {
-	return op == OpMemberCreate || op == OpHeyShopLevelCreate || laneKind(op) != ""
+	return op == OpHeyShopLevelCreate || laneKind(op) != ""
 }
 
 // laneKind says what orders the calls of an operation: its order, its member,
@@ -62,7 +62,7 @@ func laneKind(op string) string {
 		OpCustomerDealDeleteRefund, OpCustomerDealDelete:
 		return "deal"
 	}
-	return ""
+	return memberLane(op)
 }
 
 // ofCustomerDeals says whether an operation belongs to the customer-deals API.
@@ -102,6 +102,7 @@ type action func(s *Sandbox, c *call) (any, *fail)
 func (s *Sandbox) routes() {
 	s.mux = http.NewServeMux()
 	s.dmhubRoutes()
+	s.memberRoutes()
 	s.customerDealRoutes()
 	s.heyshopRoutes()
 	s.pospalRoutes()
@@ -113,19 +114,16 @@ func (s *Sandbox) routes() {
 func (s *Sandbox) dmhubRoutes() {
 	const loyalty = "/loyalty/v1"
 	s.handle(dmhub(), map[string]route{
-		"GET /security/accesstoken":                                     {OpToken, (*Sandbox).issueToken},
-		"POST " + loyalty + "/membershipAndIdentities":                  {OpMemberCreate, (*Sandbox).createMember},
-		"GET " + loyalty + "/membership/{id}":                           {OpMemberGet, (*Sandbox).getMember},
-		"GET " + loyalty + "/membershipService/getMembershipByIdentity": {OpMemberFind, (*Sandbox).findMember},
-		"POST " + loyalty + "/membership/{id}/point/incr":               {OpPointIncr, (*Sandbox).incrPoints},
-		"POST " + loyalty + "/membership/{id}/point/decr":               {OpPointDecr, (*Sandbox).decrPoints},
-		"GET " + loyalty + "/membership/{id}/point":                     {OpPointDetails, (*Sandbox).pointDetails},
-		"POST " + loyalty + "/deal":                                     {OpDealCreate, (*Sandbox).createDeal},
-		"POST " + loyalty + "/dealService/update/{$}":                   {OpDealUpdate, (*Sandbox).updateDeal},
-		"POST " + loyalty + "/dealService/cancel":                       {OpDealCancel, (*Sandbox).cancelDeal},
-		"POST " + loyalty + "/dealService/refund":                       {OpDealRefund, (*Sandbox).refundDeal},
-		"POST " + loyalty + "/dealService/deleteRefund":                 {OpDealDeleteRefund, (*Sandbox).deleteRefund},
-		"POST " + loyalty + "/dealService/delete":                       {OpDealDelete, (*Sandbox).deleteDeal},
+		"GET /security/accesstoken":                       {OpToken, (*Sandbox).issueToken},
+		"POST " + loyalty + "/membership/{id}/point/incr": {OpPointIncr, (*Sandbox).incrPoints},
+		"POST " + loyalty + "/membership/{id}/point/decr": {OpPointDecr, (*Sandbox).decrPoints},
+		"GET " + loyalty + "/membership/{id}/point":       {OpPointDetails, (*Sandbox).pointDetails},
+		"POST " + loyalty + "/deal":                       {OpDealCreate, (*Sandbox).createDeal},
+		"POST " + loyalty + "/dealService/update/{$}":     {OpDealUpdate, (*Sandbox).updateDeal},
+		"POST " + loyalty + "/dealService/cancel":         {OpDealCancel, (*Sandbox).cancelDeal},
+		"POST " + loyalty + "/dealService/refund":         {OpDealRefund, (*Sandbox).refundDeal},
+		"POST " + loyalty + "/dealService/deleteRefund":   {OpDealDeleteRefund, (*Sandbox).deleteRefund},
+		"POST " + loyalty + "/dealService/delete":         {OpDealDelete, (*Sandbox).deleteDeal},
 	})
 	s.mux.HandleFunc(loyalty+"/dealService/update", s.unknownPath) // the document's path ends in a slash: no redirect to it
 }

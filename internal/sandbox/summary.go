@@ -60,6 +60,9 @@ type Summary struct {
 	Members     int            `json:"members"`
 	Orders      int            `json:"orders"`         // deleted ones too
 	Deals       int            `json:"customer_deals"` // those that are apart from orders
+	Coupons     int            `json:"coupons"`        // drawn
+	CouponsUsed int            `json:"coupons_used"`
+	Devices     int            `json:"devices"`
 	Calls       int64          `json:"calls"`
 	InFlight    int            `json:"in_flight"`
 	MaxInFlight int            `json:"max_in_flight"`
@@ -96,6 +99,13 @@ func (s *Sandbox) Summary() Summary {
 		sum.Deals += len(st.deals)
 		if st.coupons != nil {
 			sum.Codes += len(st.coupons.list)
+		}
+		sum.Coupons += len(st.held)
+		sum.Devices += len(st.devices)
+		for _, h := range st.held {
+			if !h.redeemed.IsZero() {
+				sum.CouponsUsed++
+			}
 		}
 	}
 	return sum

@@ -94,6 +94,7 @@ type Switches struct {
 	// TokenErrorType of that code in JSON: "alternate", "number" or "string".
 	TokenErrorType string `json:"token_error_type"`
 
+	Members MemberSwitches  `json:"members"`
 	HeyShop HeyShopSwitches `json:"heyshop"`
 	Pospal  PospalSwitches  `json:"pospal"`
 }
@@ -105,7 +106,7 @@ type choice struct {
 }
 
 func (s *Switches) choices() []choice {
-	return append(append(s.HeyShop.choices(), s.Pospal.choices()...), []choice{
+	return slices.Concat(s.HeyShop.choices(), s.Pospal.choices(), s.Members.choices(), []choice{
 		{"existing_order", &s.ExistingOrder, []string{"error", "replace", "double"}},
 		{"refunds", &s.Refunds, []string{"accumulate", "overwrite", "refuse"}},
 		{"repeat_cancel", &s.RepeatCancel, []string{"echo", "error"}},
@@ -116,7 +117,7 @@ func (s *Switches) choices() []choice {
 		{"deal_coupon", &s.DealCoupon, []string{"counponCode", "couponCode"}},
 		{"deal_delete_reply", &s.DealDeleteReply, []string{"no_content", "empty", "echo"}},
 		{"token_error_type", &s.TokenErrorType, []string{"alternate", "number", "string"}},
-	}...)
+	})
 }
 
 func (s Switches) withDefaults() Switches {
