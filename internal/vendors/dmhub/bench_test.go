@@ -18,13 +18,18 @@ func BenchmarkBody(b *testing.B) {
 	}
 	data := append([]byte(`{"uuid":"x","identities":[{"type":"mobile","value":"13800000000"}],"dateRefund":"2026-11-21T07:52:30+08:00",`), deal[1:]...)
 	call := vendors.Call{Event: &event.Event{Type: event.OrderUpdated, Time: time.Unix(0, 0), Data: data}}
-	a := &Account{}
+	a, w := &Account{}, writeOf(event.OrderUpdated)
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := a.body(call, strconv.Itoa(16508)); err != nil {
+		object, err := event.ReadObject(call.Event.Data)
+		if err != nil {
 			b.Fatal(err)
 		}
+		if _, err := w.makeBody(a, call, strconv.Itoa(16508), object); err != nil {
+			b.Fatal(err)
+		}
+		object.Release()
 	}
 }
 

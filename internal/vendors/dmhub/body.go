@@ -12,65 +12,41 @@ import (
 	"syncworker/internal/vendors"
 )
 
-// body returns what is sent for an event: its data, in which what isn't ours to
-// change stays byte for byte.
-func (a *Account) body(call vendors.Call, member string) ([]byte, error) {
-	data, err := event.ReadObject(call.Event.Data)
-	if err != nil {
-		return nil, fmt.Errorf("data: %w", err)
-	}
-	defer data.Release()
-	var set []event.Set
-	var drop []string
-	switch t := call.Event.Type; {
-	case t.Point():
-		set = a.pointMembers(call, data)
-		drop = []string{"identities", "membershipId"} // the member stands in the path
-	case t == event.OrderCreated:
-		if present(data.Get("identities")) {
-			member = "" // either names the member
+// body is what is sent for an event, in the making.
+type body struct {
+	account *Account
+	call    vendors.Call
+	member  string // the vendor's id, empty where none is known
+	data    *event.Object
+	set     []event.Set
+	drop    []string
+	whole   json.RawMessage // sent instead of the data
+	err     error           // for a person: why it can't be sent
+}
+
+// change is one row of a transformation.
+type change func(*body)
+
+// without leaves out what is our contract's, or stands elsewhere in the call. An
+// operation has one.
+func without(names ...string) change {
+	return func(b *body) { b.drop = names }
+}
+
+// only sends the value of one member of the data.
+func only(name string) change {
+	return func(b *body) {
+		if b.whole = b.data.Get(name); !present(b.whole) {
+			b.err = fmt.Errorf("%s: missing; it is what DM Hub is sent", name)
 		}
-		set = append(set, membershipID(data, member)...)
-		set = append(set, inUTC(data, "dateOrder")...)
-	default:
-		// uuid is our contract's: DM Hub has no such field here.
-		drop = []string{"uuid", "identities"}
-		set = append(set, membershipID(data, member)...)
-		set = append(set, inUTC(data, "dateOrder")...)
-		set = append(set, inUTC(data, "dateRefund")...)
 	}
-	return data.Splice(set, drop)
 }
 
-// membershipID writes the member as the number that §11.1 wants: the contract
-// takes digits in a string as well.
-func membershipID(data *event.Object, member string) []event.Set {
-	switch raw := data.Get("membershipId"); {
-	case !present(raw) && member != "":
-		return []event.Set{{Key: "membershipId", Value: []byte(member)}}
-	case present(raw) && raw[0] == '"':
-		return []event.Set{{Key: "membershipId", Value: raw[1 : len(raw)-1]}}
-	}
-	return nil
+// utc rewrites a time with an offset to DM Hub's form.
+func utc(name string) change {
+	return func(b *body) { b.set = append(b.set, inUTC(b.data, name)...) }
 }
 
-func (a *Account) pointMembers(call vendors.Call, data *event.Object) []event.Set {
-	set := []event.Set{
-		{Key: "uuid", Value: quote(call.Key)},
-		{Key: "uuid_timeout", Value: []byte(strconv.FormatInt(int64(a.uuidTimeout/time.Second), 10))},
-	}
-	if present(data.Get("date")) {
-		set = append(set, inUTC(data, "date")...)
-	} else {
-		set = append(set, event.Set{Key: "date", Value: quote(call.Event.Time.UTC().Format(time.RFC3339))})
-	}
-	if a.semantics.PointTrace == Remark {
-		set = append(set, event.Set{Key: "remark", Value: quote(traced(call.Key, call.Event.Remark))})
-	}
-	return set
-}
-
-// inUTC rewrites a time with an offset to DM Hub's form.
 func inUTC(data *event.Object, name string) []event.Set {
 	s := text(data.Get(name))
 	t, err := time.Parse(time.RFC3339Nano, s)
@@ -78,6 +54,51 @@ func inUTC(data *event.Object, name string) []event.Set {
 		return nil
 	}
 	return []event.Set{{Key: name, Value: quote(t.UTC().Format(time.RFC3339Nano))}}
+}
+
+// membershipID writes the member as the number that §11.1 wants: the contract
+// takes digits in a string as well.
+func membershipID(b *body) { b.setMember(b.member) }
+
+// membershipIDOrIdentities does the same for a write that takes either.
+func membershipIDOrIdentities(b *body) {
+	if present(b.data.Get("identities")) {
+		b.setMember("")
+		return
+	}
+	b.setMember(b.member)
+}
+
+func (b *body) setMember(member string) {
+	switch raw := b.data.Get("membershipId"); {
+	case !present(raw) && member != "":
+		b.set = append(b.set, event.Set{Key: "membershipId", Value: []byte(member)})
+	case present(raw) && raw[0] == '"':
+		b.set = append(b.set, event.Set{Key: "membershipId", Value: raw[1 : len(raw)-1]})
+	}
+}
+
+// pointUUID has the vendor recognize a repeat.
+func pointUUID(b *body) {
+	b.set = append(b.set,
+		event.Set{Key: "uuid", Value: quote(b.call.Key)},
+		event.Set{Key: "uuid_timeout", Value: []byte(strconv.FormatInt(int64(b.account.uuidTimeout/time.Second), 10))})
+}
+
+// pointDay is the event's own time where it has no date.
+func pointDay(b *body) {
+	if present(b.data.Get("date")) {
+		b.set = append(b.set, inUTC(b.data, "date")...)
+		return
+	}
+	b.set = append(b.set, event.Set{Key: "date", Value: quote(b.call.Event.Time.UTC().Format(time.RFC3339))})
+}
+
+// pointRemark carries the uuid where the account says that it is read back there.
+func pointRemark(b *body) {
+	if b.account.semantics.PointTrace == Remark {
+		b.set = append(b.set, event.Set{Key: "remark", Value: quote(traced(b.call.Key, b.call.Event.Remark))})
+	}
 }
 
 // traced is a remark with the uuid in front, where no length limit of the

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -23,19 +21,8 @@ const (
 	clockMargin = 10 * time.Minute
 )
 
-// Find implements vendors.Finder. Present says that the effect exists: for a
-// delete, that the order is gone.
-func (a *Account) Find(ctx context.Context, call vendors.Call) vendors.Finding {
-	op, ok := a.Operation(call.Event.Type)
-	if !ok || !op.Findable {
-		r := unsent("", fmt.Sprintf("no read shows the effect of %s at this account", call.Event.Type))
-		return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
-	}
-	ctx, cancel := a.client.bounded(ctx)
-	defer cancel()
-	if call.Event.Type.Point() {
-		return a.findPoints(ctx, call, time.Now())
-	}
+// findOrder asks the account that shows orders (semantics.order_reads).
+func (a *Account) findOrder(ctx context.Context, call vendors.Call) vendors.Finding {
 	return a.orders.find(ctx, call, time.Now())
 }
 
@@ -52,22 +39,18 @@ type pointRow struct {
 }
 
 type pointPage struct {
-	rows           []pointRow
-	records, total int64 // 0 where the reply has none
+	page
+	rows []pointRow
 }
 
 // findPoints reads the member's details, newest first, for the rows that carry
 // the call's uuid.
-func (a *Account) findPoints(ctx context.Context, call vendors.Call, now time.Time) vendors.Finding {
-	member := call.Member
-	if member == "" {
-		member = call.Event.Member.MembershipID
+func (a *Account) findPoints(ctx context.Context, call vendors.Call) vendors.Finding {
+	member := memberOf(call)
+	if !isID(member) || call.Key == "" {
+		return unavailable("membershipId or uuid: missing; the point details are read by them")
 	}
-	if member == "" || strings.Trim(member, "0123456789") != "" || call.Key == "" {
-		r := unsent("", "membershipId or uuid: missing; the point details are read by them")
-		return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
-	}
-	sent := pointDate(call.Event)
+	now, sent := time.Now(), pointDate(call.Event)
 	seen := map[string]bool{}
 	var ours []pointRow
 	nameless := false
@@ -99,8 +82,7 @@ func (a *Account) findPoints(ctx context.Context, call vendors.Call, now time.Ti
 			return f
 		}
 	}
-	r := unsent("", fmt.Sprintf("the member has more than %d pages of point details", maxPages))
-	return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
+	return unavailable(fmt.Sprintf("the member has more than %d pages of point details", maxPages))
 }
 
 // carries says whether a row carries the event's uuid, or a further key that was
@@ -121,36 +103,17 @@ func (r pointRow) nameless(call vendors.Call) bool {
 }
 
 func (a *Account) pointPage(ctx context.Context, member string, n int) (pointPage, vendors.Result) {
-	r, rep := a.client.call(ctx, vendors.Request{
-		Method: http.MethodGet,
-		Path:   pointPath(member),
-		Query: url.Values{
-			"rows": {strconv.Itoa(pageRows)}, "page": {strconv.Itoa(n)}, "sord": {"desc"}, "needTotal": {"true"},
-		},
-	})
-	if rep.kind != object || !rep.ok || r.Class != vendors.Ambiguous {
-		if r.Class == vendors.Refused { // the read was: it says nothing of the effect
-			r.Class, r.Early = vendors.Ambiguous, false
+	p, r := a.page(ctx, pointPath(member), pageQuery(n))
+	page := pointPage{page: p, rows: make([]pointRow, len(p.rows))}
+	for i, raw := range p.rows {
+		if json.Unmarshal(raw, &page.rows[i]) != nil {
+			r.Class, r.Message = vendors.Ambiguous, "the reply holds no rows of point details"
 		}
-		return pointPage{}, r
 	}
-	var page pointPage
-	if raw := rep.fields["rows"]; !present(raw) || json.Unmarshal(raw, &page.rows) != nil {
-		r.Message = "the reply holds no rows of point details"
-		return pointPage{}, r
-	}
-	page.records, _ = strconv.ParseInt(text(rep.fields["records"]), 10, 64)
-	page.total, _ = strconv.ParseInt(text(rep.fields["total"]), 10, 64)
-	r.Class, r.Message = vendors.Applied, ""
 	return page, r
 }
 
-// last says whether no page follows. The vendor may give fewer rows than were
-// asked for, so that a short page proves nothing; and the document's samples mix
-// up pages and rows, so that both have to agree.
-func (p pointPage) last(n, seen int) bool {
-	return p.total > 0 && p.records > 0 && int64(n) >= p.total && int64(seen) >= p.records
-}
+func pointPath(member string) string { return "/loyalty/v1/membership/" + member + "/point" }
 
 // past says whether all following rows are too old to be ours. No document says
 // which date the rows are sorted by, so both have to be older than the call, on

@@ -13,68 +13,57 @@ import (
 // cancelled is the state of an order that was cancelled (§11.3).
 const cancelled = "已取消"
 
-// match makes a Result Applied where the reply echoes what the event asked for;
-// otherwise it stays Ambiguous and says what differs.
-func match(r *vendors.Result, e *event.Event, rep reply) {
-	var difference string
-	if e.Type.Point() {
-		difference = pointDifference(e, rep.fields)
-	} else {
-		difference = orderDifference(e, rep.fields)
-	}
-	if difference != "" {
-		r.Message = shorten("the reply doesn't echo the call: "+difference, 500)
-		return
-	}
-	r.Class, r.Message = vendors.Applied, ""
-	r.Receipt.Member = text(rep.fields["membershipId"])
-	if e.Type.Point() {
-		// With decrToZero the echo doesn't say how much was there to take.
-		if !e.DecrToZero {
-			points := e.Points
-			r.Receipt.Points = &points
-		}
-		return
-	}
-	r.Receipt.Ref = text(rep.fields["id"])
-}
-
-// pointDifference compares what §5 echoes. An older document has a reply with
-// point alone.
-func pointDifference(e *event.Event, got map[string]json.RawMessage) string {
-	points, err := decimal.NewFromString(text(got["point"]))
+// echoPoints compares what §5 echoes. An older document has a reply with point
+// alone.
+func echoPoints(call vendors.Call, rep reply) (vendors.Receipt, string) {
+	e := call.Event
+	receipt := vendors.Receipt{Member: text(rep.fields["membershipId"])}
+	points, err := decimal.NewFromString(text(rep.fields["point"]))
 	asked := decimal.NewFromInt(e.Points)
 	switch {
 	case err != nil:
-		return "point is missing"
+		return receipt, "point is missing"
 	case e.DecrToZero && points.IsPositive() && points.LessThan(asked):
 		// Less was there than was asked for.
 	case !points.Equal(asked):
-		return fmt.Sprintf("point is %s and not %s", points, asked)
+		return receipt, fmt.Sprintf("point is %s and not %s", points, asked)
 	}
-	if pattern := text(got["pattern"]); pattern != "" && e.Pattern != "" && pattern != e.Pattern {
-		return fmt.Sprintf("pattern is %s and not %s", pattern, e.Pattern)
+	if pattern := text(rep.fields["pattern"]); pattern != "" && e.Pattern != "" && pattern != e.Pattern {
+		return receipt, fmt.Sprintf("pattern is %s and not %s", pattern, e.Pattern)
 	}
-	return ""
+	// With decrToZero the echo doesn't say how much was there to take.
+	if !e.DecrToZero {
+		applied := e.Points
+		receipt.Points = &applied
+	}
+	return receipt, ""
 }
 
-// orderDifference compares what §11 echoes. The refund's total isn't compared:
-// the document's own sample echoes another one.
-func orderDifference(e *event.Event, got map[string]json.RawMessage) string {
-	if no := text(got["orderNo"]); no != e.OrderNo {
-		return fmt.Sprintf("orderNo is %q", no)
+// echoOrder compares what §11 echoes. The refund's total isn't compared: the
+// document's own sample echoes another one.
+func echoOrder(call vendors.Call, rep reply) (vendors.Receipt, string) {
+	receipt := vendors.Receipt{Ref: text(rep.fields["id"]), Member: text(rep.fields["membershipId"])}
+	if no := text(rep.fields["orderNo"]); no != call.Event.OrderNo {
+		return receipt, fmt.Sprintf("orderNo is %q", no)
 	}
-	switch e.Type {
-	case event.OrderCancelled:
-		if state := text(got["state"]); state != cancelled {
-			return fmt.Sprintf("state is %q and not %q", state, cancelled)
-		}
-	case event.OrderCreated:
-		if paid := text(got["amountPaid"]); paid != "" && !sameAmount(paid, e.Amount) {
-			return fmt.Sprintf("amountPaid is %s and not %s", paid, e.Amount.Decimal)
-		}
+	return receipt, ""
+}
+
+func echoCancelled(call vendors.Call, rep reply) (vendors.Receipt, string) {
+	receipt, difference := echoOrder(call, rep)
+	if state := text(rep.fields["state"]); difference == "" && state != cancelled {
+		difference = fmt.Sprintf("state is %q and not %q", state, cancelled)
 	}
-	return ""
+	return receipt, difference
+}
+
+func echoCreated(call vendors.Call, rep reply) (vendors.Receipt, string) {
+	receipt, difference := echoOrder(call, rep)
+	paid, asked := text(rep.fields["amountPaid"]), call.Event.Amount
+	if difference == "" && paid != "" && !sameAmount(paid, asked) {
+		difference = fmt.Sprintf("amountPaid is %s and not %s", paid, asked.Decimal)
+	}
+	return receipt, difference
 }
 
 // sameAmount compares money; an event that names no amount agrees with any.
@@ -90,10 +79,11 @@ func personal(e *event.Event) []string {
 		ContactTel      string `json:"contactTel"`
 		ShippingAddress string `json:"shippingAddress"`
 		ShippingStreet  string `json:"shippingStreet"`
+		Mobile          string `json:"mobile"`
 	}
 	// A field of another type leaves the others.
 	_ = json.Unmarshal(e.Data, &data)
-	values := []string{data.ContactName, data.ContactTel, data.ShippingAddress, data.ShippingStreet}
+	values := []string{data.ContactName, data.ContactTel, data.ShippingAddress, data.ShippingStreet, data.Mobile}
 	for _, id := range e.Member.Identities {
 		values = append(values, id.Value, id.Name)
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strings"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -35,21 +35,29 @@ func (a *Account) FindMember(ctx context.Context, m event.Member) (string, vendo
 		if id, ok := a.members.get(identity, time.Now()); ok {
 			return id, vendors.Result{Class: vendors.Applied, Calls: i, StartedAt: time.Now()}
 		}
-		var id string
-		id, r = a.lookUp(ctx, identity)
+		var found membership
+		epoch := a.members.now()
+		found, r = a.lookUp(ctx, identity)
 		r.Calls = i + 1
-		if id != "" {
-			a.members.put(identity, id, time.Now())
+		if found.id != "" {
+			a.members.put(identity, found.id, time.Now(), epoch)
 		}
 		if r.Class != vendors.Refused {
-			return id, r
+			return found.id, r
 		}
 	}
 	return "", r
 }
 
+// membership is what we read of a member's properties (会员模型).
+type membership struct {
+	id      string // digits
+	created string // dateCreated, as it came
+	mobile  string // empty where the member has none
+}
+
 // lookUp asks for one identity. Refused means that there is no such member.
-func (a *Account) lookUp(ctx context.Context, identity event.MemberIdentity) (string, vendors.Result) {
+func (a *Account) lookUp(ctx context.Context, identity event.MemberIdentity) (membership, vendors.Result) {
 	r, rep := a.client.call(ctx, vendors.Request{
 		Method:   http.MethodGet,
 		Path:     "/loyalty/v1/membershipService/getMembershipByIdentity",
@@ -63,30 +71,47 @@ func (a *Account) lookUp(ctx context.Context, identity event.MemberIdentity) (st
 		default:
 			r.Class, r.Early = vendors.Ambiguous, false
 		}
-		return "", r
+		return membership{}, r
 	}
+	return readMembership(r, rep, fieldsOf(rep.fields["membership"]))
+}
+
+// member reads a member by their id (§3). Refused means that there is none.
+func (a *Account) member(ctx context.Context, id string) (membership, vendors.Result) {
+	r, rep := a.client.call(ctx, vendors.Request{Method: http.MethodGet, Path: "/loyalty/v1/membership/" + id})
+	if r.Class == vendors.Refused && rep.code != "210" && rep.code != "409200" {
+		r.Class, r.Early = vendors.Ambiguous, false
+	}
+	m, r := readMembership(r, rep, rep.fields)
+	if m.id != "" && m.id != id {
+		r.Class, r.Message = vendors.Ambiguous, "the reply is about another member"
+		return membership{}, r
+	}
+	return m, r
+}
+
+// readMembership makes a Result Applied where the reply holds a member.
+func readMembership(r vendors.Result, rep reply, fields map[string]json.RawMessage) (membership, vendors.Result) {
 	if rep.kind != object || !rep.ok || r.Class != vendors.Ambiguous {
-		return "", r
+		return membership{}, r
 	}
-	var member struct {
-		ID json.RawMessage `json:"id"`
-	}
-	id := ""
-	if json.Unmarshal(rep.fields["membership"], &member) == nil {
-		id = text(member.ID)
-	}
-	if id == "" || strings.Trim(id, "0123456789") != "" {
+	m := membership{id: text(fields["id"]), created: text(fields["dateCreated"]), mobile: text(fields["mobile"])}
+	if !isID(m.id) {
 		r.Message = "the reply holds no membership with an id"
-		return "", r
+		return membership{}, r
 	}
-	r.Class, r.Message, r.Receipt.Member = vendors.Applied, "", id
-	return id, r
+	r.Class, r.Message, r.Receipt.Member = vendors.Applied, "", m.id
+	return m, r
 }
 
 // memberCache remembers who was found. Who wasn't found isn't remembered: they
 // may register any moment.
 type memberCache struct {
+	mu    sync.Mutex
 	known *lru.Cache[event.MemberIdentity, knownMember]
+	// epoch grows with each forget: a look-up that was under way meanwhile may have
+	// read what was before it.
+	epoch int64
 }
 
 type knownMember struct {
@@ -110,13 +135,30 @@ func (c *memberCache) get(identity event.MemberIdentity, now time.Time) (string,
 	return m.id, true
 }
 
-func (c *memberCache) put(identity event.MemberIdentity, id string, now time.Time) {
-	c.known.Add(cacheKey(identity), knownMember{id: id, until: now.Add(memberCacheTime)})
+// now is the epoch that a look-up which begins now is of.
+func (c *memberCache) now() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.epoch
 }
 
-// forget drops a member whom DM Hub says it doesn't know any more.
-func (c *memberCache) forget(m event.Member) {
-	for _, identity := range m.Identities {
+func (c *memberCache) put(identity event.MemberIdentity, id string, now time.Time, epoch int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if epoch == c.epoch {
+		c.known.Add(cacheKey(identity), knownMember{id: id, until: now.Add(memberCacheTime)})
+	}
+}
+
+// forget drops identities that may lead to another member by now, or to none.
+func (c *memberCache) forget(identities ...event.MemberIdentity) {
+	if len(identities) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.epoch++
+	for _, identity := range identities {
 		c.known.Remove(cacheKey(identity))
 	}
 }

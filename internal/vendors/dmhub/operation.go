@@ -1,9 +1,14 @@
-// Package dmhub speaks DM Hub's API for loyalty (v1) and reads from its API for
-// customer deals. Section numbers are those of the vendor's member document;
-// docs/vendors.md has what no document says.
+// Package dmhub speaks DM Hub's API for loyalty (v1) and its API for customer
+// deals. Section numbers are those of the vendor's documents; docs/vendors.md has
+// what no document says.
 package dmhub
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"syncworker/internal/event"
@@ -18,89 +23,109 @@ const (
 	orderMemory = 27 * 24 * time.Hour
 )
 
-// path returns the path of the write that gives a type its effect (§5, §11).
-// Points have the member in it.
-func path(t event.Type, member string) string {
-	switch t {
-	case event.OrderCreated:
-		return "/loyalty/v1/deal"
-	case event.OrderUpdated:
-		return "/loyalty/v1/dealService/update/"
-	case event.OrderCancelled:
-		return "/loyalty/v1/dealService/cancel"
-	case event.OrderRefunded:
-		return "/loyalty/v1/dealService/refund"
-	case event.OrderRefundDeleted:
-		return "/loyalty/v1/dealService/deleteRefund"
-	case event.OrderDeleted:
-		return "/loyalty/v1/dealService/delete"
-	case event.PointIncremented:
-		return pointPath(member) + "/incr"
-	case event.PointDecremented:
-		return pointPath(member) + "/decr"
-	}
-	return ""
+// write is what is known of the one call that gives events of a type their effect;
+// writes has them all.
+type write struct {
+	event   event.Type
+	section string
+	method  string
+	path    string // with what varies in braces
+	// body makes what is sent of the event's data: what no change is about stays
+	// byte for byte.
+	body []change
+	// query joins the path's; nil is none.
+	query func(e *event.Event, data *event.Object) url.Values
+	// personal are the values that name a person; nil is personal.
+	personal func(*event.Event) []string
+	// list: the reply is an array.
+	list bool
+	// echo compares a reply of success with what was asked, says what differs,
+	// and else what the receipt is.
+	echo func(call vendors.Call, rep reply) (receipt vendors.Receipt, difference string)
+	// already is the code that says of a call that it's so already.
+	already string
+	// moves are the identities that lead to another member, or to none, after it.
+	moves func(*event.Event) []event.MemberIdentity
+
+	facts vendors.Operation // but for its name
+	// settings changes the facts by what the account says.
+	settings func(*Account, *vendors.Operation)
+	mark     func(*Account, context.Context, vendors.Call) (string, vendors.Result)
+	find     func(*Account, context.Context, vendors.Call) vendors.Finding
+	unclear  string // for people: how an unclear answer is cleared up
 }
 
-func pointPath(member string) string {
-	return "/loyalty/v1/membership/" + member + "/point"
+// operation is a write with its facts as one account's settings make them.
+type operation struct {
+	*write
+	vendors.Operation
 }
 
-// Operation implements vendors.Vendor. AmountByRead is true for decrements: it
-// matters for an event with decrToZero only.
-func (a *Account) Operation(t event.Type) (vendors.Operation, bool) {
-	op, ok := a.operations[t]
-	return op, ok
-}
-
-// operation says what is known of a type's call; the account's settings are part
-// of it, and don't change.
-func (a *Account) operation(t event.Type) (vendors.Operation, bool) {
-	op := vendors.Operation{
-		Name:        "POST " + path(t, "{membershipId}"),
-		NeedsMember: true,
-		Blocks:      true,
-		FindWindow:  orderMemory,
-	}
-	reads := a.orders != nil
-	switch t {
-	case event.PointIncremented, event.PointDecremented:
-		a.pointOperation(&op)
-		op.AmountByRead = t == event.PointDecremented
-	case event.OrderCreated:
-		op.NeedsMember = false
-		op.Findable, op.FindElsewhere = reads, reads
-		switch a.semantics.ExistingOrder {
-		case Replaced:
-			op.Repeat, op.EchoProves = vendors.RepeatAlways, true
-		case Refused:
-			op.Repeat, op.EchoProves, op.DuplicateProves = vendors.RepeatAlways, true, true
+// operationsOf returns the account's operations by type.
+func operationsOf(a *Account) map[event.Type]operation {
+	all := make(map[event.Type]operation, len(writes))
+	for i := range writes {
+		w := &writes[i]
+		op := w.facts
+		op.Name = w.method + " " + w.path
+		if w.settings != nil {
+			w.settings(a, &op)
 		}
-	case event.OrderUpdated:
-		op.Repeat, op.EchoProves = vendors.RepeatAlways, true
-	case event.OrderCancelled, event.OrderDeleted:
-		op.Repeat, op.EchoProves, op.Findable, op.FindElsewhere = vendors.RepeatAlways, true, reads, reads
-	case event.OrderRefunded, event.OrderRefundDeleted:
-		op.Repeat = vendors.RepeatNever
-	default:
-		return vendors.Operation{}, false
+		all[w.event] = operation{w, op}
 	}
-	return op, true
+	return all
 }
 
-func (a *Account) pointOperation(op *vendors.Operation) {
-	op.Blocks = false
-	op.Repeat, op.Window = vendors.RepeatWindow, uuidWindow(a.uuidTimeout, a.semantics.UUIDWindow, a.timeout)
-	op.Findable = a.semantics.PointTrace != None
-	op.FindWindow = pointMemory
-	// Where a repeated uuid is echoed, an echo may follow a call that was refused.
-	op.EchoProves = a.semantics.DuplicateUUID == Refused
+// at returns the path with the member's id or the coupon's code in it.
+func (w *write) at(member, key string) (string, error) {
+	before, rest, varies := strings.Cut(w.path, "{")
+	if !varies {
+		return w.path, nil
+	}
+	name, after, _ := strings.Cut(rest, "}")
+	value := member
+	if name == "couponCode" {
+		var err error
+		if value, err = segment(name, key); err != nil {
+			return "", err
+		}
+	}
+	return before + value + after, nil
 }
 
-// uuidWindow is how long after the first call a repeat with the same uuid is
-// safe: the vendor's window, less the time a repeat may take to arrive and a
-// minute (or a tenth of a short window) for clocks.
-func uuidWindow(asked, honoured, timeout time.Duration) time.Duration {
-	window := min(asked, honoured)
-	return max(0, window-timeout-min(time.Minute, window/10))
+// segment is a value as one segment of a path.
+func segment(name, value string) (string, error) {
+	if strings.Trim(value, ".") == "" {
+		return "", fmt.Errorf("%s: %q can't stand in a path of DM Hub's", name, value)
+	}
+	return url.PathEscape(value), nil
+}
+
+// match makes a Result Applied where the reply echoes what the event asked for;
+// otherwise it stays Ambiguous and says what differs.
+func (w *write) match(r *vendors.Result, call vendors.Call, rep reply) {
+	if want := map[bool]kind{false: object, true: list}[w.list]; rep.kind != want || !rep.ok || r.Class != vendors.Ambiguous {
+		return
+	}
+	receipt, difference := w.echo(call, rep)
+	if difference != "" {
+		r.Message = shorten("the reply doesn't echo the call: "+difference, 500)
+		return
+	}
+	r.Class, r.Message, r.Receipt = vendors.Applied, "", receipt
+}
+
+// makeBody returns what is sent for an event.
+func (w *write) makeBody(a *Account, call vendors.Call, member string, data *event.Object) (json.RawMessage, error) {
+	b := body{account: a, call: call, member: member, data: data, set: make([]event.Set, 0, 4)}
+	for _, c := range w.body {
+		c(&b)
+	}
+	switch {
+	case b.err != nil:
+		return nil, b.err
+	case b.whole != nil || len(w.body) == 0:
+		return b.whole, nil
+	}
+	return data.Splice(b.set, b.drop)
 }

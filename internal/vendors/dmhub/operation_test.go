@@ -31,13 +31,25 @@ func TestOperationsWithoutSemantics(t *testing.T) {
 		event.OrderDeleted:       {Name: "POST /loyalty/v1/dealService/delete", Repeat: vendors.RepeatAlways, NeedsMember: true, FindWindow: order, EchoProves: true, Blocks: true},
 		event.OrderRefunded:      {Name: "POST /loyalty/v1/dealService/refund", NeedsMember: true, FindWindow: order, Blocks: true},
 		event.OrderRefundDeleted: {Name: "POST /loyalty/v1/dealService/deleteRefund", NeedsMember: true, FindWindow: order, Blocks: true},
+
+		event.MemberRegistered:      {Name: "POST /loyalty/v1/membershipAndIdentities", Findable: true, EchoProves: true, Blocks: true},
+		event.MemberUpdated:         {Name: "PUT /loyalty/v1/membership/{membershipId}", Repeat: vendors.RepeatAlways, NeedsMember: true, EchoProves: true, Blocks: true},
+		event.MemberIdentityBound:   {Name: "POST /loyalty/v1/membership/{membershipId}/bindIdentity", NeedsMember: true, Findable: true, EchoProves: true, Blocks: true},
+		event.MemberIdentityRemoved: {Name: "DELETE /loyalty/v1/membership/identity/{membershipId}", Repeat: vendors.RepeatAlways, NeedsMember: true, NeedsMark: true, Findable: true, EchoProves: true, Blocks: true},
+		event.MemberMobileChanged:   {Name: "PUT /loyalty/v1/membershipService/updateMobile", NeedsMember: true, NeedsMark: true, Findable: true, EchoProves: true, Blocks: true},
+		event.CouponDrawn:           {Name: "POST /loyalty/v1/membership/{membershipId}/coupon/draw", NeedsMember: true, NeedsMark: true, Findable: true, EchoProves: true, Blocks: true},
+		event.CouponRedeemed:        {Name: "POST /loyalty/v1/membershipCoupon/{couponCode}/redeem", NeedsMember: true, Findable: true, EchoProves: true, Blocks: true},
+		event.DeviceRegistered:      {Name: "POST /loyalty/v1/appPush/register", Repeat: vendors.RepeatAlways, EchoProves: true, Blocks: true},
 	} {
 		got, ok := a.Operation(typ)
 		require.True(t, ok, typ)
 		require.Equal(t, want, got, typ)
 	}
-	_, ok := a.Operation("coupon.drawn")
-	require.False(t, ok)
+	for _, typ := range []event.Type{event.LevelCreated, event.CouponCodeAdded} {
+		_, ok := a.Operation(typ)
+		require.False(t, ok)
+		require.Equal(t, "unsupported", a.Push(t.Context(), vendors.Call{Event: &event.Event{Type: typ}}).Hold)
+	}
 }
 
 func TestSemanticsChangeOperations(t *testing.T) {

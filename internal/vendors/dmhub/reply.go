@@ -19,15 +19,17 @@ const (
 	gatewayError             // {"error_code":…,"error_description":…}: the API never saw the call
 	apiError                 // {"error":{"code":…,"message":…}}
 	object                   // an object that is no error
+	list                     // an array
 	null                     // the JSON value null
 )
 
 // reply is what the body of a reply says, whatever its status.
 type reply struct {
 	kind          kind
-	ok            bool // an object, or null, with a status of success: it may be a positive match
+	ok            bool // an object, an array or null, with a status of success: it may be a positive match
 	code, message string
 	fields        map[string]json.RawMessage // of an object, by exact name
+	rows          []json.RawMessage          // of an array
 	secrets       []string                   // of the call: not in what is shown of fields
 }
 
@@ -51,6 +53,9 @@ func readReply(status int, body []byte) reply {
 	// A map, since a struct would take "Code" for "code".
 	if rep.fields = fieldsOf(body); rep.fields == nil {
 		rep.message = fmt.Sprintf("HTTP %d with a reply that isn't a JSON object", status)
+		if rows, isList := rowsOf(body); isList {
+			rep.kind, rep.ok, rep.rows = list, success, rows
+		}
 		return rep
 	}
 	if code := rep.fields["error_code"]; present(code) && text(code) != "0" {

@@ -99,7 +99,7 @@ func TestMembersAreRememberedForAWhile(t *testing.T) {
 	c := newMemberCache()
 	who := event.MemberIdentity{Type: "mobile", Value: "13912345678", Name: "JH"}
 	now := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
-	c.put(who, "7", now)
+	c.put(who, "7", now, c.now())
 	who.Name = "another name of the same"
 	id, ok := c.get(who, now.Add(memberCacheTime-1))
 	require.True(t, ok)

@@ -20,6 +20,7 @@ type street struct {
 	account *dmhub.Account
 	reader  *dmhub.Account // the same login, with all the time it needs
 	member  string
+	mobile  string // the member's
 	numbers int
 }
 
@@ -47,7 +48,7 @@ func newStreet(t *testing.T, timeout time.Duration) *street {
 	account, err := dmhub.New(c, tokens)
 	require.NoError(t, err)
 	t.Cleanup(account.Close)
-	return &street{sandbox: sb, account: account, reader: reader, member: fmt.Sprint(ids[0])}
+	return &street{sandbox: sb, account: account, reader: reader, member: fmt.Sprint(ids[0]), mobile: vendorstest.Mobile}
 }
 
 // order returns calls for one new order, by type.

@@ -24,9 +24,13 @@ import (
 
 // golden is a reply of the vendor's documents, made JSON where the sample isn't.
 func golden(tb testing.TB, name string) string {
-	tb.Helper()
+	if tb != nil {
+		tb.Helper()
+	}
 	b, err := os.ReadFile("testdata/" + name + ".json")
-	require.NoError(tb, err)
+	if err != nil {
+		panic(err)
+	}
 	return strings.TrimSpace(string(b))
 }
 
@@ -66,8 +70,10 @@ func call(typ event.Type) vendors.Call {
 		e.OrderNo, e.UUID, e.Points, e.Pattern, e.Remark = "", "p-1", 8, "0", "赠送200"
 		c.Key = "p-1"
 		e.Data = data(`{"point":8,"pattern":0,"uuid":"p-1","remark":"赠送200","c_x":1.10,%s}`, identities)
-	default:
+	case event.OrderCancelled, event.OrderDeleted:
 		e.Data = data(`{"orderNo":"123456",%s}`, identities)
+	default:
+		return loyaltyCall(typ)
 	}
 	return c
 }
@@ -77,6 +83,10 @@ func goodReply(tb testing.TB, typ event.Type) string {
 		event.OrderCreated: "deal", event.OrderUpdated: "update", event.OrderCancelled: "cancel",
 		event.OrderDeleted: "delete", event.OrderRefunded: "refund", event.OrderRefundDeleted: "delete_refund",
 		event.PointIncremented: "point", event.PointDecremented: "point",
+		event.MemberRegistered: "member_registered", event.MemberUpdated: "member_updated",
+		event.MemberIdentityBound: "identity_bound", event.MemberIdentityRemoved: "identity_removed",
+		event.MemberMobileChanged: "mobile_changed", event.DeviceRegistered: "device",
+		event.CouponDrawn: "coupon_drawn", event.CouponRedeemed: "coupon_redeemed",
 	}[typ])
 }
 
@@ -100,8 +110,16 @@ func TestConformance(t *testing.T) {
 		Refusal:     409000,
 		ServerError: 500000,
 	}
-	for _, typ := range event.Types() {
-		s.Samples = append(s.Samples, vendorstest.Sample{Name: string(typ), Call: call(typ), Good: goodReply(t, typ)})
+	for _, typ := range dmhub.Loyalty.Takes {
+		c := call(typ)
+		if !typ.Order() && !typ.Point() { // these name nobody otherwise
+			person := fmt.Sprintf(`,"contactTel":%q}`, vendorstest.ContactTel)
+			if !strings.Contains(string(c.Event.Data), vendorstest.Mobile) {
+				person = fmt.Sprintf(`,"mobile":%q%s`, vendorstest.Mobile, person)
+			}
+			c.Event.Data = append(c.Event.Data[:len(c.Event.Data)-1:len(c.Event.Data)-1], person...)
+		}
+		s.Samples = append(s.Samples, vendorstest.Sample{Name: string(typ), Call: c, Good: goodReply(t, typ)})
 	}
 	vendorstest.Run(t, s)
 }
@@ -381,7 +399,7 @@ func TestUnavailableIsUnclearHoweverPolite(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	a := (&shop{Server: s}).account(t, nil)
-	for _, typ := range event.Types() {
+	for _, typ := range dmhub.Loyalty.Takes {
 		r := a.Push(t.Context(), call(typ))
 		require.Equal(t, vendors.Ambiguous, r.Class, typ)
 		require.Equal(t, 3*time.Second, r.RetryAfter)
