@@ -38,7 +38,7 @@ func (s *Sandbox) listCustomerDeals(c *call) (any, *fail) {
 		}
 	}
 	slices.SortFunc(found, func(a, b *deal) int {
-		by := 0
+		var by int
 		switch c.query.Get("sidx") {
 		case "orderNo":
 			by = strings.Compare(a.orderNo, b.orderNo)
