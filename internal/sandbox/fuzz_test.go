@@ -21,6 +21,9 @@ func FuzzWrites(f *testing.F) {
 	f.Add(`{"membership":{"point":[]},"identities":[{"type":"c_","value":"\u0000"}]}`)
 	f.Add(`{"orderNo":"A","amountTotal":1e999999999,"dealLines":[{"priceUnit":1e-999999999}]}`)
 	f.Add(`null`)
+	f.Add(`[{"type":"wechat","value":"1"},{}]`)
+	f.Add(`{"couponId":"11111","provider":"jpush","appKey":"k","pushId":"p","os":"ios","membershipId":"1"}`)
+	f.Add(`{"oldMobile":"13800000000","newMobile":"\u0000","membershipId":1,"gender":[],"identities":{}}`)
 	f.Add(customerDeal("A", "1e2"))
 	f.Add(sampleRefund)
 	f.Add(`{"orderNo":"A","customerId":1e99,"lines":[{"lineId":"l","qty":1e-9999999}],"counponCode":null}`)
@@ -48,7 +51,9 @@ func FuzzWrites(f *testing.F) {
 		do("POST", dealCreate+q, order("A", "1"))
 		for _, path := range []string{
 			incr, decr, dealCreate, dealUpdate, dealRefund, dealDeleteRefund, dealCancel, dealDelete,
-			"/loyalty/v1/membershipAndIdentities",
+			"/loyalty/v1/membershipAndIdentities", "/loyalty/v1/membership/1/bindIdentity", "/loyalty/v1/membership/1/coupon/draw",
+			"/loyalty/v1/membershipCoupon/34636772868722688/redeem", "/loyalty/v1/appPush/register",
+			"/loyalty/v1/membershipService/listMembershipByIdentities",
 		} {
 			before := len(sb.Effects())
 			do("POST", path+q, body)
@@ -61,6 +66,8 @@ func FuzzWrites(f *testing.F) {
 			require.LessOrEqual(t, len(sb.Effects()), before+1)
 		}
 		do("PUT", "/v1/deals/A"+q, body)
+		do("PUT", "/loyalty/v1/membership/1"+q, body)
+		do("PUT", mobileCall+q, body)
 		do("GET", customerDeals+q, "")
 		do("GET", "/v1/deals/A"+q, "")
 		do("GET", "/v1/dealService/getDealByOrderNo"+q+"&orderNo=A", "")
