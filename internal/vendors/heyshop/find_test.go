@@ -82,6 +82,7 @@ func TestFindComparesTheHistory(t *testing.T) {
 		{"the document's", plus, strings.Replace(golden(t, "history"), "50784", "100000", 2), vendors.Absent, ""},
 		{"rows of others", plus, golden(t, "history"), vendors.Unavailable, "other customers"},
 		{"no page", plus, `{"results":1}`, vendors.Unavailable, "isn't a page"},
+		{"points beyond measure", plus, page(strings.Replace(row(11, 100, "manual"), ":100,\"kind", ":1e999999999,\"kind", 1)), vendors.Unavailable, "has no id"},
 		{"a row without an id", plus, page(`{"points":100}`), vendors.Unavailable, "has no id"},
 		{"fewer rows than it says", plus, pageOf(5, false, row(9, 1, "manual"), row(11, 100, "manual")), vendors.Unavailable, "count is 5"},
 	} {
@@ -224,6 +225,9 @@ func TestAnAnsweredRowIsNotAnothersEffect(t *testing.T) {
 	f := a.Find(t.Context(), marked(second, "10"))
 	require.Equal(t, vendors.Present, f.Found)
 	require.Equal(t, "12", f.Result.Receipt.Ref)
+	third := points(t, event.PointIncremented)
+	third.Event.UUID = "p-3"
+	require.Equal(t, vendors.Absent, a.Find(t.Context(), marked(third, "10")).Found, "what was found is known as well")
 }
 
 func level(id int, title string, gain string) string {
