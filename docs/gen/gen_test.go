@@ -15,6 +15,7 @@ import (
 
 	"syncworker/internal/event"
 	"syncworker/internal/outbox"
+	"syncworker/internal/vendors/every"
 )
 
 const root = "../.."
@@ -22,7 +23,7 @@ const root = "../.."
 func TestWhatIsGeneratedIsCurrent(t *testing.T) {
 	files, err := generate(root)
 	require.NoError(t, err)
-	require.Len(t, files, 2)
+	require.Len(t, files, 3)
 	for name, want := range files {
 		got, err := os.ReadFile(filepath.Join(root, name))
 		require.NoError(t, err)
@@ -49,6 +50,48 @@ func TestEveryFieldSaysWhatItIs(t *testing.T) {
 	for _, s := range p.Shared {
 		check(s.Title, s.Fields)
 	}
+}
+
+// Each event that a kind takes has its endpoint, and no cell of the table is empty.
+func TestTheTableOfEndpointsIsWhole(t *testing.T) {
+	for _, k := range every.Kinds() {
+		reached := map[event.Type]bool{}
+		seen := map[string]bool{}
+		for _, e := range k.Endpoints {
+			name := k.Name + " " + e.Method + " " + e.Path
+			require.False(t, seen[name+e.Section+string(e.Event)], "%s stands twice", name)
+			seen[name+e.Section+string(e.Event)] = true
+			require.NotEmpty(t, e.Section, name)
+			require.Contains(t, []string{"GET", "POST", "PUT", "DELETE"}, e.Method, name)
+			require.True(t, strings.HasPrefix(e.Path, "/"), name)
+			require.NotEmpty(t, reachedBy(e), "%s is reached by nothing", name)
+			require.NotEmpty(t, whenUnclear(e), "%s doesn't say what happens where its answer isn't clear", name)
+			reached[e.Event] = true
+		}
+		for _, typ := range k.Takes {
+			require.True(t, reached[typ], "%s has no endpoint for %s", k.Name, typ)
+		}
+		by := shownBy(k)
+		for _, test := range []string{by.reached, by.conforms, by.faults} {
+			require.Contains(t, testsOf(t, packageOf(k)), test, "%s has no such test", packageOf(k))
+		}
+	}
+	require.NotContains(t, endpointTables(), "|  |")
+}
+
+// testsOf are the names of a package's tests.
+func testsOf(t *testing.T, folder string) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, folder, "*_test.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(text), -1) {
+			names = append(names, m[1])
+		}
+	}
+	return names
 }
 
 // matters returns the members of data without which, or with another value, an

@@ -1,5 +1,5 @@
-// Gen writes what follows from the contract: docs/events.md, a page of all events,
-// and contracts/asyncapi.yaml. Run it in the project's root: make docs.
+// Gen writes what follows from the contract and the vendors: docs/events.md, a page
+// of all events, contracts/asyncapi.yaml, and the table of endpoints in docs/vendors.md. Run it in the project's root: make docs.
 package main
 
 import (
@@ -53,6 +53,9 @@ func generate(root string) (map[string][]byte, error) {
 			return nil, fmt.Errorf("filling in %s: %w", name, err)
 		}
 		files[file] = out.Bytes()
+	}
+	if files["docs/vendors.md"], err = withEndpoints(root); err != nil {
+		return nil, err
 	}
 	return files, nil
 }

@@ -241,7 +241,7 @@ func TestOperationsOfDeals(t *testing.T) {
 	require.Equal(t, vendors.Unavailable, f.Found)
 }
 
-func TestDealsConformance(t *testing.T) {
+func dealsSuite(t *testing.T) vendorstest.Suite {
 	s := vendorstest.Suite{
 		New: func(tb testing.TB, s vendorstest.Setup) vendors.Vendor {
 			v, err := dmhub.CustomerDeals.New(vendors.Setup{
@@ -271,5 +271,11 @@ func TestDealsConformance(t *testing.T) {
 			NoContent: typ == event.OrderDeleted,
 		})
 	}
-	vendorstest.Run(t, s)
+	return s
+}
+
+func TestDealsConformance(t *testing.T) { vendorstest.Run(t, dealsSuite(t)) }
+
+func TestEveryEndpointOfDealsIsReached(t *testing.T) {
+	dealsSuite(t).Reaches(t, dmhub.CustomerDeals, map[string][]string{"deal": {"o1"}, "deal-details": {"o1"}})
 }

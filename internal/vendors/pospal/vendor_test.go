@@ -108,8 +108,8 @@ func envelope(code any, message string) string {
 	return string(b)
 }
 
-func TestConformance(t *testing.T) {
-	vendorstest.Run(t, vendorstest.Suite{
+func suite(t *testing.T) vendorstest.Suite {
+	return vendorstest.Suite{
 		New: func(tb testing.TB, s vendorstest.Setup) vendors.Vendor {
 			a, err := pospal.New(pospal.Config{
 				Name: "pospal", BaseURL: s.BaseURL, AppID: appID, Secret: s.Secret, Timeout: s.Timeout, MaxInFlight: 4, Now: time.Now,
@@ -124,8 +124,10 @@ func TestConformance(t *testing.T) {
 			{Name: "code_added", Call: added(t), Good: golden(t, "added")},
 			{Name: "code_used", Call: used(t), Good: golden(t, "used")},
 		},
-	})
+	}
 }
+
+func TestConformance(t *testing.T) { vendorstest.Run(t, suite(t)) }
 
 func TestPushSendsWhatTheDocumentAsksFor(t *testing.T) {
 	for _, tt := range []struct {
