@@ -75,9 +75,9 @@ func account(tb testing.TB, s vendors.Setup) *heyshop.Account {
 	return a
 }
 
-func TestConformance(t *testing.T) {
+func suite(t *testing.T) vendorstest.Suite {
 	taken := strings.Replace(golden(t, "adjusted"), `"points": 100`, `"points": -100`, 1)
-	vendorstest.Run(t, vendorstest.Suite{
+	return vendorstest.Suite{
 		New: func(tb testing.TB, s vendorstest.Setup) vendors.Vendor {
 			return account(tb, vendors.Setup{Name: "shop", BaseURL: s.BaseURL, Secret: s.Secret, Timeout: s.Timeout, MaxInFlight: 4})
 		},
@@ -103,7 +103,13 @@ func TestConformance(t *testing.T) {
 				return unclear(sample, status)
 			}},
 		},
-	})
+	}
+}
+
+func TestConformance(t *testing.T) { vendorstest.Run(t, suite(t)) }
+
+func TestEveryEndpointIsReached(t *testing.T) {
+	suite(t).Reaches(t, heyshop.Kind, map[string][]string{"level": {"27"}, "point-entry": {"11742"}})
 }
 
 // refusal is what a body in the shape of an error means.
