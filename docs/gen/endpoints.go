@@ -59,7 +59,7 @@ func withEndpoints(root string) ([]byte, error) {
 func endpointTables() string {
 	var b strings.Builder
 	for _, k := range every.Kinds() {
-		fmt.Fprintf(&b, "\n### `%s`\n\n%s\n\n", k.Name, packageOf(k))
+		fmt.Fprintf(&b, "\n### `%s`\n\nIn `%s`.\n\n", k.Name, packageOf(k))
 		b.WriteString("| section | call | reached by | where its answer isn't clear | shown by |\n|---|---|---|---|---|\n")
 		for _, e := range k.Endpoints {
 			by := shownBy(k)

@@ -90,7 +90,7 @@ func goodReply(tb testing.TB, typ event.Type) string {
 	}[typ])
 }
 
-func TestConformance(t *testing.T) {
+func suite(t *testing.T) vendorstest.Suite {
 	s := vendorstest.Suite{
 		New: func(tb testing.TB, s vendorstest.Setup) vendors.Vendor {
 			a, err := dmhub.New(dmhub.Config{
@@ -121,7 +121,17 @@ func TestConformance(t *testing.T) {
 		}
 		s.Samples = append(s.Samples, vendorstest.Sample{Name: string(typ), Call: c, Good: goodReply(t, typ)})
 	}
-	vendorstest.Run(t, s)
+	return s
+}
+
+func TestConformance(t *testing.T) { vendorstest.Run(t, suite(t)) }
+
+func TestEveryEndpointIsReached(t *testing.T) {
+	suite(t).Reaches(t, dmhub.Loyalty, map[string][]string{
+		"member": {"1"}, "member-by-identity": {"mobile", "139"}, "members-by-identities": {"mobile", "139"},
+		"identity-by-md5": {"common", "66f2a37ccdb1933d821ffb51d4922d1c"}, "point-details": {"1"}, "experience": {"1"},
+		"coupon": {"c1"}, "coupons-by-channel": {"online", "c1"}, "member-coupons": {"1"}, "member-coupon": {"34636772868722688"},
+	})
 }
 
 // shop is a DM Hub that gives set answers and keeps what it was asked.
