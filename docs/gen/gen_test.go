@@ -46,6 +46,7 @@ func TestEveryFieldSaysWhatItIs(t *testing.T) {
 	for _, e := range p.Events {
 		check(string(e.Type), e.Fields)
 		require.NotEmpty(t, e.Says, e.Type)
+		require.NotEmpty(t, e.Accounts, "%s: no kind of account takes it", e.Type)
 	}
 	for _, s := range p.Shared {
 		check(s.Title, s.Fields)
