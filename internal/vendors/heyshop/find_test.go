@@ -306,6 +306,14 @@ func TestALevelThatWasAnsweredIsNotAnothers(t *testing.T) {
 	other.Event.UUID = "l-2"
 	s.answers(200, page(level(27, "特殊会员", "1")))
 	require.Equal(t, vendors.Absent, a.Find(t.Context(), other).Found)
+
+	b := s.account(t)
+	s.answers(200, golden(t, "level_created"))
+	update := updated(t)
+	update.Event.UUID = "l-3"
+	require.Equal(t, vendors.Applied, b.Push(t.Context(), update).Class)
+	s.answers(200, page(level(27, "特殊会员", "1")))
+	require.Equal(t, vendors.Present, b.Find(t.Context(), other).Found, "who has changed a level hasn't made it")
 }
 
 func TestAPageHasRoomForLongOrders(t *testing.T) {
@@ -413,6 +421,9 @@ func TestReadsSayWhatIsWrong(t *testing.T) {
 	p, r := a.Read(t.Context(), "level", []string{"6"}, "")
 	require.Equal(t, vendors.Refused, r.Class)
 	require.Empty(t, p.Rows)
+	s.answers(400, `{"detail":"no"}`)
+	_, r = a.Read(t.Context(), "level", []string{"6"}, "")
+	require.Equal(t, vendors.Ambiguous, r.Class, "that says nothing of the level")
 	s.answers(200, `{"title":"x"}`)
 	_, r = a.Read(t.Context(), "level", []string{"6"}, "")
 	require.Equal(t, vendors.Ambiguous, r.Class)

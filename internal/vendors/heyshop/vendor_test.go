@@ -95,6 +95,7 @@ func suite(t *testing.T) vendorstest.Suite {
 			{Name: "a detail and a code", Body: `{"detail":"no","code":409999}`, Class: unclear},
 			{Name: "a field without a list", Body: `{"points":"no"}`, Class: unclear},
 			{Name: "a field with an empty list", Body: `{"points":[]}`, Class: unclear},
+			{Name: "a field with an empty message", Body: `{"points":[""]}`, Class: unclear},
 			{Name: "a list", Body: `["no"]`, Class: unclear},
 			{Name: "a row", Body: golden(t, "adjusted"), Class: func(sample string, status int) vendors.Class {
 				if sample == string(event.PointIncremented) && (status == 200 || status == 201) {
