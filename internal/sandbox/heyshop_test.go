@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -270,4 +271,43 @@ func TestAStaffsEntryComesThroughTheAdminsDoor(t *testing.T) {
 	status, body = c.request("POST", "/sandbox/heyshop/entries", `{"store":"hey","customer":1,"points":-5}`)
 	require.Equal(t, 400, status)
 	require.Contains(t, body, "no customer 1")
+}
+
+// FuzzHeyShopWrites holds that no body breaks the sandbox: each reply is JSON, and
+// only what the ledger shows has changed.
+func FuzzHeyShopWrites(f *testing.F) {
+	f.Add(`{"customer_id":1,"points":-5}`)
+	f.Add(`{"customer_id":"1","points":"5"}`)
+	f.Add(levelRule(0, "x", "1", "1e999999999", `"3"`))
+	f.Add(`{"title":"\u0000","condition_points":99999999999999999999}`)
+	f.Add(`null`)
+	f.Fuzz(func(t *testing.T, body string) {
+		sb, err := New(Config{
+			Accounts: []Account{{AppID: "a", Secret: "s", Vendor: HeyShop}},
+			Switches: Switches{HeyShop: HeyShopSwitches{NegativePoints: "cut"}},
+		})
+		require.NoError(t, err)
+		_, err = sb.SeedMembers(Seed{Count: 1})
+		require.NoError(t, err)
+		do := func(method, path string) {
+			r := httptest.NewRequest(method, path, strings.NewReader(body))
+			r.Header.Set("Authorization", "Bearer s")
+			w := httptest.NewRecorder()
+			sb.ServeHTTP(w, r)
+			require.Contains(t, []int{200, 201, 204, 400, 404}, w.Code)
+			require.True(t, w.Code == 204 || json.Valid(w.Body.Bytes()), "%s: %s", path, w.Body)
+		}
+		for _, call := range [][2]string{
+			{"POST", adjustPath}, {"POST", levelPath}, {"PUT", levelPath + "5/"}, {"PUT", levelPath + "27/"}, {"DELETE", levelPath + "8/"},
+		} {
+			before := len(sb.Effects())
+			do(call[0], call[1])
+			require.LessOrEqual(t, len(sb.Effects()), before+1)
+			do("GET", levelPath)
+			do("GET", pointsPath)
+		}
+		balance, _ := sb.Balance("", 1)
+		sum := sb.Summary()
+		require.Equal(t, balance, sum.PointsIn-sum.PointsOut)
+	})
 }
