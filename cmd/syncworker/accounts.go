@@ -90,6 +90,7 @@ func buildVendor(c config.Config, name string, tokens func(account string) vendo
 			ExistingOrder: a.Semantics.ExistingOrder, ExistingOrderReply: a.Semantics.ExistingOrderReply,
 			DuplicateUUID: a.Semantics.DuplicateUUID, DuplicateUUIDReply: a.Semantics.DuplicateUUIDReply,
 			UUIDWindow: a.Semantics.UUIDWindow, PointTrace: a.Semantics.PointTrace,
+			RefundState:    a.Semantics.RefundState,
 			NegativePoints: a.Semantics.NegativePoints, CouponPath: a.Semantics.CouponPath,
 		},
 	}

@@ -107,6 +107,7 @@ const (
 	None       = "none"
 	Sent       = "sent"
 	Held       = "held"
+	Shown      = "shown"
 )
 
 // Semantics is what the vendor's documents leave open and somebody has probed.
@@ -117,6 +118,7 @@ type Semantics struct {
 	DuplicateUUIDReply string        `yaml:"duplicate_uuid_reply"` // "CODE" or "CODE words", for Refused
 	UUIDWindow         time.Duration `yaml:"uuid_window"`          // the longest that this tenant honours
 	PointTrace         string        `yaml:"point_trace"`          // Remark, ExternalID or None
+	RefundState        string        `yaml:"refund_state"`         // Unknown or Shown: in the reads of OrderReads
 	OrderReads         string        `yaml:"order_reads"`          // name of a dmhub-deals account; empty means none
 	NegativePoints     string        `yaml:"negative_points"`      // HeyShop: Sent or Held
 	CouponPath         string        `yaml:"coupon_path"`          // Pospal: where coupons are written; empty means as documented

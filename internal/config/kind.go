@@ -54,7 +54,7 @@ func (k Kinds) Account(kind string) Account {
 		Retry:           Retry{Initial: time.Second, Max: 10 * time.Minute, MaxAttempts: 20, MaxAge: 72 * time.Hour},
 		Semantics: Semantics{
 			ExistingOrder: Unknown, DuplicateUUID: Unknown, UUIDWindow: time.Hour, PointTrace: Remark,
-			NegativePoints: Sent,
+			NegativePoints: Sent, RefundState: Unknown,
 		},
 	}
 }

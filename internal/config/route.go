@@ -69,6 +69,10 @@ func (c *Config) notes() []string {
 			notes = append(notes, fmt.Sprintf("vendors.%s.base_url: http sends the secret and members' data unencrypted", name))
 		}
 		s := a.Semantics
+		if s.OrderReads != "" && slices.ContainsFunc(event.Types(), func(t event.Type) bool { return t.Order() && c.routed(t, s.OrderReads) }) {
+			notes = append(notes, fmt.Sprintf("vendors.%s.semantics.order_reads: routes send orders to %s too; where both accounts see the same orders, "+
+				"a read can't tell which of them has made one: name an account that gets none", name, s.OrderReads))
+		}
 		if s.ExistingOrderReply != "" && s.ExistingOrder != Refused {
 			notes = append(notes, fmt.Sprintf("vendors.%s.semantics.existing_order_reply: has no effect unless existing_order is refused", name))
 		}
@@ -81,6 +85,13 @@ func (c *Config) notes() []string {
 			strings.Join(untaken, ", "), event.DefaultTenant))
 	}
 	return notes
+}
+
+// routed reports whether some route sends events of the type to the account.
+func (c *Config) routed(t event.Type, account string) bool {
+	return slices.ContainsFunc(c.Routes, func(r Route) bool {
+		return slices.Contains(r.Accounts, account) && matchAny(r.Types, string(t)) && c.takes(account, t)
+	})
 }
 
 // untaken lists the event types of the default tenant that go nowhere though others

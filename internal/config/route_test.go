@@ -52,10 +52,11 @@ func TestWarningsNameWhatIsPerhapsNotMeant(t *testing.T) {
     semantics: {duplicate_uuid_reply: "1", existing_order_reply: "2", order_reads: deals}
   deals: {kind: dmhub-deals, app_id: x}
   spare: {kind: dmhub-loyalty, app_id: y}
-routes: [{types: ["order.*", point.incremented], tenants: ["*"], accounts: [dmhub]}]
+routes: [{types: ["order.*", point.incremented], tenants: ["*"], accounts: [dmhub]}, {types: [order.created], accounts: [deals]}]
 `)
 	require.Equal(t, []string{
 		"vendors.dmhub.base_url: http sends the secret and members' data unencrypted",
+		"vendors.dmhub.semantics.order_reads: routes send orders to deals too; where both accounts see the same orders, a read can't tell which of them has made one: name an account that gets none",
 		"vendors.dmhub.semantics.existing_order_reply: has no effect unless existing_order is refused",
 		"vendors.dmhub.semantics.duplicate_uuid_reply: has no effect unless duplicate_uuid is refused",
 		"vendors.spare: nothing uses this account; name it in routes",

@@ -150,6 +150,7 @@ func (k *checker) semantics(key string, s Semantics) {
 	k.oneOf(key+".existing_order", s.ExistingOrder, Unknown, Refused, Replaced)
 	k.oneOf(key+".duplicate_uuid", s.DuplicateUUID, Unknown, Refused, Echoed)
 	k.oneOf(key+".point_trace", s.PointTrace, Remark, ExternalID, None)
+	k.oneOf(key+".refund_state", s.RefundState, Unknown, Shown)
 	k.oneOf(key+".negative_points", s.NegativePoints, Sent, Held)
 	k.want(s.CouponPath == "" || couponPath.MatchString(s.CouponPath), key+".coupon_path", s.CouponPath, "a path such as /pospal-api2/openapi/v1/promotionOpenApi")
 	k.want(s.UUIDWindow > 0, key+".uuid_window", s.UUIDWindow, "more than 0")

@@ -255,6 +255,7 @@ func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
 	asked := h.now()
 	h.mu.Lock()
 	call.MayBeUpdated = l.mayHave(event.OrderUpdated)
+	call.MayBeRefunded = l.OpenRefunds > 0 || l.unclearRefund(w)
 	h.mu.Unlock()
 	switch {
 	case fail != nil:

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"syncworker/internal/event"
+	"syncworker/internal/outbox"
 	"syncworker/internal/vendors"
 )
 
@@ -92,4 +93,37 @@ func TestWhatBlocksKeepsTheRestOfItsLaneWaiting(t *testing.T) {
 	s.eventually(map[string]int{"delivered": 2, "held": 1, "waiting": 2})
 	require.Len(t, v.pushed(), 3)
 	require.Equal(t, 2, s.count(`SELECT count(*) FROM outbox.deliveries WHERE reason = 'predecessor_held'`))
+}
+
+// A change of a member that waits for a person doesn't keep the member's points from
+// being given; the member's next change waits.
+func TestPointsPassAChangeOfTheMemberThatIsHeld(t *testing.T) {
+	s := newShop(t, func(e *event.Event) vendors.Class {
+		if e.Type == event.MemberUpdated {
+			return vendors.Ambiguous
+		}
+		return vendors.Applied
+	})
+	change := func(uuid string) outbox.Batch {
+		s.sent++
+		payload := fmt.Sprintf(`{"specversion":"1.0","id":"c","source":"crm","type":"member.updated","time":%q,"data":{"uuid":%q,"membershipId":"16508","membership":{"name":"x"}}}`,
+			received.Add(time.Duration(s.sent)*time.Second).Format(time.RFC3339), uuid)
+		e, err := event.Decode(event.Message{Subject: "sync.events.member.updated", Data: []byte(payload)}, event.Limits{}, received)
+		require.NoError(t, err)
+		return outbox.Batch{Events: []outbox.Incoming{{Event: &e, Accounts: []string{"dmhub"}, Sequence: s.sent, Payload: []byte(payload)}}}
+	}
+	stop := s.begin()
+	_, err := s.Enqueue(t.Context(), change("u-1"))
+	require.NoError(t, err)
+	s.eventually(map[string]int{"held": 1})
+	for _, b := range []outbox.Batch{s.batch(1, "16508"), change("u-2"), s.batch(2, "16508")} {
+		_, err = s.Enqueue(t.Context(), b)
+		require.NoError(t, err)
+	}
+	s.eventually(map[string]int{"held": 1, "waiting": 1, "delivered": 3})
+	stop()
+	s.begin()
+	_, err = s.Enqueue(t.Context(), s.batch(1, "16508"))
+	require.NoError(t, err)
+	s.eventually(map[string]int{"held": 1, "waiting": 1, "delivered": 4})
 }

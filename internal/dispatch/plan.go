@@ -135,13 +135,19 @@ func (l *Lane) mayHave(t event.Type) bool {
 }
 
 // series goes through what isn't an order's: one after the other. What is unknown or
-// held lets the others go on unless the operation blocks: DM Hub's points have a key
-// of their own each. A decrement that was refused only because points are missing
-// lets increments pass.
+// held lets the others go on unless the operation blocks. DM Hub's points have a key
+// of their own each: they don't block, and pass what does unless the member isn't
+// there yet. A decrement that was refused only because points are missing lets
+// increments pass.
 func (p *plan) series() Step {
 	var rest []outbox.Delivery
-	short := false
+	short, stopped, reason := false, false, ""
 	for i, w := range p.Work {
+		op, _ := p.ops(w.Type)
+		if stopped && op.Blocks {
+			rest = append(rest, p.behind(w, reason))
+			continue
+		}
 		action, next := p.move(w)
 		if short && action == Push && w.Type == event.PointDecremented {
 			rest = append(rest, p.behind(w, ""))
@@ -151,14 +157,15 @@ func (p *plan) series() Step {
 			return Step{Act: w, Action: action}
 		}
 		rest = append(rest, next)
-		op, _ := p.ops(w.Type)
 		switch {
 		case next.State == outbox.Pending && next.Reason == Early && !op.Blocks:
 			short = true
 		case next.State == outbox.Pending:
 			return Step{Rest: p.restBehind(rest, i+1, "")}
-		case op.Blocks:
+		case op.Blocks && w.Type.Creates():
 			return Step{Rest: p.restBehind(rest, i+1, blockedBy(next.State))}
+		case op.Blocks:
+			stopped, reason = true, blockedBy(next.State)
 		}
 	}
 	return Step{Rest: rest}
@@ -332,8 +339,8 @@ func (p *plan) superseded(w *outbox.Work) bool {
 
 // unclearRefund reports whether another refund of the order, or the taking back
 // of one, may have taken effect without our knowing.
-func (p *plan) unclearRefund(but *outbox.Work) bool {
-	return slices.ContainsFunc(p.Work, func(w *outbox.Work) bool {
+func (l *Lane) unclearRefund(but *outbox.Work) bool {
+	return slices.ContainsFunc(l.Work, func(w *outbox.Work) bool {
 		return w != but && (w.Type == event.OrderRefunded || w.Type == event.OrderRefundDeleted) &&
 			(w.Ambiguous || w.State == outbox.Unknown)
 	})

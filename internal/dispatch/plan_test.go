@@ -21,6 +21,7 @@ var kinds = map[string]event.Type{
 	"create": event.OrderCreated, "update": event.OrderUpdated, "cancel": event.OrderCancelled,
 	"delete": event.OrderDeleted, "refund": event.OrderRefunded, "untake": event.OrderRefundDeleted,
 	"incr": event.PointIncremented, "decr": event.PointDecremented,
+	"register": event.MemberRegistered, "change": event.MemberUpdated,
 }
 
 // row reads a delivery: its kind with the uuid, its state with the reason, and
@@ -106,7 +107,7 @@ func (x plannedLane) run(t *testing.T) {
 	l.Kind = outbox.OrderLane
 	for i, text := range x.work {
 		w := row(t, int64(i+1), text)
-		if w.Type.Point() {
+		if !w.Type.Order() {
 			l.Kind = outbox.MemberLane
 		}
 		l.Work = append(l.Work, w)
@@ -397,6 +398,16 @@ func TestWhatAMemberDoesNext(t *testing.T) {
 		{"early and due", plain, Lane{}, false, []string{"decr:a pending:early due=0s", "incr:c pending at=2m"}, "push 1"},
 		{"a repeat isn't a new decrement", plain, Lane{}, false, []string{"decr:a pending:early due=9s", "decr:b pending:no_answer due=0s unclear at=1m"}, "push 2"},
 		{"a question goes before a backoff", plain, Lane{}, false, []string{"incr:a pending:not_reached due=9s", "incr:b unknown:no_answer due=0s old at=1m"}, "find 2"},
+		{"points pass a change of the member that is held", plain, Lane{}, false, []string{"change:u held:superseded", "incr:a pending at=1m"}, "push 2"},
+		{"what changes the member doesn't", plain, Lane{}, false, []string{"change:u held:superseded", "change:v pending at=1m"}, "1 held:superseded, 2 waiting:predecessor_held"},
+		{
+			"points wait for the member", plain,
+			Lane{},
+			false,
+			[]string{"register:u held:mismatch", "incr:a pending at=1m"},
+			"1 held:mismatch, 2 waiting:predecessor_held",
+		},
+		{"points pass what waits behind a change that is held", plain, Lane{}, false, []string{"change:u held:superseded", "change:v waiting:predecessor_held at=1m", "decr:a pending at=2m"}, "push 3"},
 		{"repeated inside the window", plain, Lane{}, false, []string{"incr:a unknown:worker_lost due=0s unclear"}, "push 1"},
 		{"read after it", plain, Lane{}, false, []string{"incr:a unknown:worker_lost due=0s old"}, "find 1"},
 		{"read where the first call is forgotten", plain, Lane{}, false, []string{"incr:a unknown:lost_commit due=0s lost"}, "find 1"},

@@ -32,7 +32,8 @@ const intendSQL = `
 		AND NOT EXISTS (
 			SELECT FROM (
 				SELECT r.lane_rank, r.event_time, r.id FROM outbox.deliveries r
-				WHERE r.lane = d.lane AND r.owner IS NULL AND (r.state IN ('pending', 'waiting') OR r.blocks
+				WHERE r.lane = d.lane AND r.owner IS NULL AND (r.state = 'pending' OR r.state = 'waiting' AND NOT (r.blocks AND NOT d.blocks)
+					OR r.blocks AND (d.blocks OR r.lane_rank = 0)
 					OR (SELECT kind FROM outbox.lanes l WHERE l.lane = d.lane) = 'order')
 				ORDER BY r.lane_rank, r.event_time, r.id LIMIT 1) rests
 			WHERE (rests.lane_rank, rests.event_time, rests.id) < (d.lane_rank, d.event_time, d.id))

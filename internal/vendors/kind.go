@@ -70,6 +70,7 @@ type Semantics struct {
 	DuplicateUUIDReply string
 	UUIDWindow         time.Duration
 	PointTrace         string
+	RefundState        string
 	// NegativePoints is whether a HeyShop account takes points with negative
 	// points: "sent" or "held". Its document has no example of it.
 	NegativePoints string

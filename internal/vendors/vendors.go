@@ -153,6 +153,9 @@ type Call struct {
 	// MayBeUpdated, of a create that is read: an update of the order may have taken
 	// effect too, so that its amount isn't the create's.
 	MayBeUpdated bool
+	// MayBeRefunded, of a refund that is read: another refund of the order has taken
+	// effect or may have, so that its state isn't this one's.
+	MayBeRefunded bool
 	// MaySend is asked right before the bytes go out; an error (the lease has
 	// run out) ends the call as NotSent and Withheld. Nil means yes.
 	MaySend func() error

@@ -18,6 +18,7 @@ const (
 	Remark     = "remark"
 	ExternalID = "external_id"
 	None       = "none"
+	Shown      = "shown"
 )
 
 // Config is one DM Hub login. The zero value of a semantic is what the documents
@@ -54,12 +55,15 @@ type Semantics struct {
 	UUIDWindow time.Duration
 	// PointTrace is where our uuid can be read back: remark, external_id or none.
 	PointTrace string
+	// RefundState is whether reads of orders show a refund in the order's state
+	// (部分退单, 完全退单): unknown or shown.
+	RefundState string
 }
 
 // withDefaults fills in what the documents say.
 func (c Config) withDefaults() Config {
 	s := &c.Semantics
-	for _, v := range []*string{&s.ExistingOrder, &s.DuplicateUUID} {
+	for _, v := range []*string{&s.ExistingOrder, &s.DuplicateUUID, &s.RefundState} {
 		if *v == "" {
 			*v = Unknown
 		}
@@ -98,6 +102,7 @@ func (c Config) check() error {
 	oneOf("existing_order", s.ExistingOrder, Unknown, Refused, Replaced)
 	oneOf("duplicate_uuid", s.DuplicateUUID, Unknown, Refused, Echoed)
 	oneOf("point_trace", s.PointTrace, Remark, ExternalID, None)
+	oneOf("refund_state", s.RefundState, Unknown, Shown)
 	if s.ExistingOrder == Refused && s.ExistingOrderReply == "" {
 		bad(`semantics.existing_order_reply: empty; with existing_order refused, give the reply that was probed, such as "409000 exists"`)
 	}

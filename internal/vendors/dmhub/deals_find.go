@@ -92,7 +92,7 @@ func (d *Deals) find(ctx context.Context, call vendors.Call, now time.Time) vend
 	default:
 		f.Found, f.Detail = withDeal(call, *found)
 	}
-	if f.Found == vendors.Present && found != nil {
+	if f.Found == vendors.Present && found != nil && e.Type != event.OrderRefunded { // a refund's id isn't shown
 		f.Result.Receipt.Ref = found.ref
 	}
 	return f
@@ -112,15 +112,33 @@ func withDeal(call vendors.Call, d deal) (vendors.Found, string) {
 		}
 		return vendors.Present, ""
 	}
+	if e.Type == event.OrderRefunded {
+		return refundOf(call, d.state)
+	}
 	return vendors.Absent, "the order is there" // for a delete
+}
+
+// refundOf tells by an order's state whether its only refund has taken effect. It is
+// asked only where reads are known to show it.
+func refundOf(call vendors.Call, state string) (vendors.Found, string) {
+	switch state {
+	case "部分退单", "完全退单":
+		if call.MayBeRefunded {
+			return vendors.Unclear, fmt.Sprintf("the order's state is %q, which another refund of it may have made", state)
+		}
+		return vendors.Present, ""
+	case "", cancelled:
+		return vendors.Unclear, fmt.Sprintf("the order's state is %q, which says nothing of a refund", state)
+	}
+	return vendors.Absent, fmt.Sprintf("the order's state is %q", shorten(state, 40))
 }
 
 func withoutDeal(e *event.Event, now time.Time) (vendors.Found, string) {
 	switch {
 	case e.Type == event.OrderDeleted:
 		return vendors.Present, ""
-	case e.Type == event.OrderCancelled:
-		return vendors.Unclear, "there is no such order to cancel"
+	case e.Type == event.OrderCancelled, e.Type == event.OrderRefunded:
+		return vendors.Unclear, "there is no such order"
 	case !e.OccurredAt.IsZero() && now.Sub(e.OccurredAt) > orderMemory:
 		return vendors.Unclear, "reads show the last month only, and dateOrder is older"
 	}

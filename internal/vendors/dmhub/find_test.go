@@ -181,6 +181,9 @@ func TestFindReadsOrders(t *testing.T) {
 	old.Event.OrderNo, old.Event.OccurredAt = "123456", time.Now().Add(-28*24*time.Hour)
 	updated := create
 	updated.MayBeUpdated = true
+	refund, shown := call(event.OrderRefunded), dmhub.Shown
+	another := refund
+	another.MayBeRefunded = true
 	notFound := `{"error":{"code":"409200","message":"Not found"}}`
 	for _, tt := range []struct {
 		name   string
@@ -210,12 +213,23 @@ func TestFindReadsOrders(t *testing.T) {
 		{"nothing to cancel", call(event.OrderCancelled), 200, notFound, vendors.Unclear},
 		{"deleted", call(event.OrderDeleted), 200, notFound, vendors.Present},
 		{"not deleted", call(event.OrderDeleted), 200, deal("已付款", "30"), vendors.Absent},
+		{"refunded", refund, 200, deal("部分退单", "30"), vendors.Present},
+		{"refunded whole", refund, 200, deal("完全退单", "30"), vendors.Present},
+		{"refunded, perhaps by another refund", another, 200, deal("部分退单", "30"), vendors.Unclear},
+		{"not refunded", refund, 200, deal("已付款", "30"), vendors.Absent},
+		{"not refunded, whatever else there is", another, 200, deal("已付款", "30"), vendors.Absent},
+		{"cancelled before it was refunded", refund, 200, deal("已取消", "30"), vendors.Unclear},
+		{"no order to refund", refund, 200, notFound, vendors.Unclear},
 		{"no read shows a refund", call(event.OrderRefunded), 200, deal("已付款", "30"), vendors.Unavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newShop(t)
 			s.answers(tt.status, tt.reply)
-			a := s.account(t, func(c *dmhub.Config) { c.OrderReads = s.deals(t) })
+			a := s.account(t, func(c *dmhub.Config) {
+				if c.OrderReads = s.deals(t); tt.want != vendors.Unavailable {
+					c.Semantics.RefundState = shown
+				}
+			})
 			f := a.Find(t.Context(), tt.call)
 			require.Equal(t, tt.want, f.Found, "%+v", f)
 			if len(s.seen) > 0 {

@@ -49,6 +49,7 @@ func configOf(s vendors.Setup) Config {
 			ExistingOrder: s.Semantics.ExistingOrder, ExistingOrderReply: s.Semantics.ExistingOrderReply,
 			DuplicateUUID: s.Semantics.DuplicateUUID, DuplicateUUIDReply: s.Semantics.DuplicateUUIDReply,
 			UUIDWindow: s.Semantics.UUIDWindow, PointTrace: s.Semantics.PointTrace,
+			RefundState: s.Semantics.RefundState,
 		},
 	}
 }

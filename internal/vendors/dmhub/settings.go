@@ -29,6 +29,13 @@ func readsElsewhere(a *Account, op *vendors.Operation) {
 	op.Findable, op.FindElsewhere = a.orders != nil, a.orders != nil
 }
 
+// refundSettings: the state of an order tells of a refund where somebody has seen it do so.
+func refundSettings(a *Account, op *vendors.Operation) {
+	if a.semantics.RefundState == Shown {
+		readsElsewhere(a, op)
+	}
+}
+
 // uuidWindow is how long after the first call a repeat with the same uuid is
 // safe: the vendor's window, less the time a repeat may take to arrive and a
 // minute (or a tenth of a short window) for clocks.

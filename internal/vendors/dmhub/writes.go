@@ -93,9 +93,10 @@ var writes = []write{
 	{
 		event: event.OrderRefunded, section: "11.4. 退单",
 		method: http.MethodPost, path: "/loyalty/v1/dealService/refund",
-		body: changesOfOrders, echo: echoOrder,
-		facts:   vendors.Operation{NeedsMember: true, FindWindow: orderMemory, Blocks: true},
-		unclear: "a person decides: no key, and no read shows it",
+		body: changesOfOrders, echo: echoOrder, find: (*Account).findOrder,
+		facts:    vendors.Operation{NeedsMember: true, FindWindow: orderMemory, Blocks: true},
+		settings: refundSettings,
+		unclear:  "with refund_state shown, the order's only refund is read in the account of order_reads; else a person decides: no key",
 	},
 	{
 		event: event.OrderRefundDeleted, section: "11.4. 删除退单",
