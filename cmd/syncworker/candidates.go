@@ -60,8 +60,9 @@ var idFields = []string{"id", "uid", "membership.id", "couponCode", "code", "ord
 func idsOf(row []leaf) (ids []string) {
 	for _, field := range idFields {
 		if i := slices.IndexFunc(row, func(l leaf) bool { return l.path == field }); i >= 0 {
-			text, _ := unquoted(row[i].literal)
-			ids = append(ids, text)
+			if text, _ := unquoted(row[i].literal); text != "" && text != "null" {
+				ids = append(ids, text)
+			}
 		}
 	}
 	return ids

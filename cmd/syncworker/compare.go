@@ -129,9 +129,13 @@ func sideBySide(ours, vendors json.RawMessage, z zones) ([]compared, error) {
 }
 
 // otherNames are fields that a read shows under another name than the write, or the
-// event, has: an order's lines are dealLines in DM Hub's loyalty API, and lines in
-// that of customer deals.
-var otherNames = map[string]string{"dealLines": "lines"}
+// event, has.
+var otherNames = map[string]string{
+	"dealLines":   "lines",        // an order's, in DM Hub's loyalty API and in that of customer deals
+	"newMobile":   "mobile",       // of DM Hub's members
+	"customer_id": "customer.id",  // of HeyShop's points
+	"useDateTime": "usedDateTime", // of Pospal's codes
+}
 
 // renamed is the path with the other name of its first part.
 func renamed(path string) string {

@@ -125,7 +125,7 @@ func TestARowIsChosenAsResolvingDoes(t *testing.T) {
 			rows(`{"id":1,"remark":"uuid-1"}`), "9", []string{"uuid-1"}, choice{row: 0, by: "it carries our key"},
 		},
 		"none": {
-			rows(`{"id":1}`, `{"name":"x"}`, `no JSON`), "9", []string{"p"},
+			rows(`{"id":null,"code":"","orderNo":1}`, `{"name":"x"}`, `no JSON`), "9", []string{"p"},
 			choice{row: -1, by: "none carries our key", candidates: []string{"1", "row 2", "row 3"}},
 		},
 		"no rows": {nil, "9", []string{"p"}, choice{row: -1, by: "none carries our key"}},
@@ -165,6 +165,21 @@ func TestKeysAreCounted(t *testing.T) {
 			require.EqualError(t, err, tt.err)
 		}
 	}
+}
+
+func TestAPathNamesItsMember(t *testing.T) {
+	const template = "POST /v1/membership/{membershipId}/point/incr"
+	for path, want := range map[string]string{
+		"POST /v1/membership/16508/point/incr":     "16508",
+		"POST /v1/membership/16508/point/incr?x=1": "16508",
+		"POST /v1/membership/16508/point/decr":     "",
+		"GET /v1/membership/16508/point/incr":      "",
+		"POST /v1/membership/16508/point":          "",
+		"":                                         "",
+	} {
+		require.Equal(t, want, inPath(template, path, "{membershipId}"), path)
+	}
+	require.Empty(t, inPath("POST /v1/deal", "POST /v1/deal", "{membershipId}"))
 }
 
 func TestACommandCanBePasted(t *testing.T) {

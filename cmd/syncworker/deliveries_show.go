@@ -96,6 +96,9 @@ func (a *app) aboutVendor(ctx context.Context, c config.Config, store *outbox.St
 		member = w.Event.Member.MembershipID
 	}
 	about.call = vendors.Call{Event: w.Event, Member: member, Key: w.VendorKey, Mark: w.Mark, FirstSentAt: w.FirstSentAt}
+	if member == "" {
+		about.call.Member = a.calledMember(c, x)
+	}
 	accounts := []string{x.Account}
 	if reads := c.Vendors[x.Account].Semantics.OrderReads; reads != "" && x.Type.Order() {
 		accounts = append(accounts, reads)
@@ -109,13 +112,47 @@ func (a *app) aboutVendor(ctx context.Context, c config.Config, store *outbox.St
 		if about.named(account, reads) {
 			return about, nil
 		}
-		if _, looksUp := vendor.(vendors.MemberFinder); looksUp && member == "" && len(w.Event.Member.Identities) > 0 {
+		if _, looksUp := vendor.(vendors.MemberFinder); looksUp && about.call.Member == "" && len(w.Event.Member.Identities) > 0 {
 			known := about
 			known.call.Member = "1" // any: would there be a read if the member were known?
 			about.byMember = known.named(account, reads)
 		}
 	}
 	return about, nil
+}
+
+// calledMember is the vendor's id of the member whom a push has named in its path.
+func (a *app) calledMember(c config.Config, x outbox.Shown) string {
+	vendor, _, err := a.nameReads(c, x.Account)
+	if err != nil {
+		return ""
+	}
+	op, _ := vendor.Operation(x.Type)
+	for _, t := range slices.Backward(x.AttemptLog) {
+		if member := inPath(op.Name, t.Method+" "+t.Path, "{membershipId}"); t.Action == "push" && member != "" {
+			return member
+		}
+	}
+	return ""
+}
+
+// inPath is what a path has where its template has the name; empty where it isn't one
+// of that template.
+func inPath(template, path, name string) (value string) {
+	path, _, _ = strings.Cut(path, "?")
+	want, got := strings.Split(template, "/"), strings.Split(path, "/")
+	if len(want) != len(got) {
+		return ""
+	}
+	for i := range want {
+		switch {
+		case want[i] == name:
+			value = got[i]
+		case want[i] != got[i]:
+			return ""
+		}
+	}
+	return value
 }
 
 // named looks for the read in what an account can read.

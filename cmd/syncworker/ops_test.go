@@ -36,6 +36,12 @@ func runOpsScript(t *testing.T, file string) {
 	s.config.Routes[0].Tenants = []string{"default", "alpha", "beta"} // what any other publishes is unrouted
 	_, err := s.sandbox.SeedMembers(sandbox.Seed{Count: 1, Mobile: "13800000000", Points: 10})
 	require.NoError(t, err)
+	s.runScript(t, file, "dmhub")
+}
+
+// runScript runs a script whose configuration has these accounts.
+func (s *stack) runScript(t *testing.T, file string, accounts ...string) {
+	t.Helper()
 	testscript.Run(t, testscript.Params{
 		Files:               []string{file},
 		RequireExplicitExec: true,
@@ -45,7 +51,9 @@ func runOpsScript(t *testing.T, file string) {
 			env.Setenv("SYNCWORKER_CONFIG", filepath.Join(env.WorkDir, "syncworker.yaml"))
 			env.Setenv("SYNCWORKER_DATABASE_URL", s.url)
 			env.Setenv("SYNCWORKER_NATS_URL", s.nats.URL)
-			env.Setenv("SYNCWORKER_VENDORS_DMHUB_BASE_URL", s.config.Vendors["dmhub"].BaseURL)
+			for _, name := range accounts {
+				env.Setenv("SYNCWORKER_VENDORS_"+strings.ToUpper(name)+"_BASE_URL", s.config.Vendors["dmhub"].BaseURL)
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

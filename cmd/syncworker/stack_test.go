@@ -48,7 +48,12 @@ func newStackOn(t *testing.T, url string, switches sandbox.Switches) *stack {
 	s := &stack{url: url, nats: devtest.NATSServer(t, devstack.NATSConfig{})}
 	var err error
 	s.sandbox, err = sandbox.New(sandbox.Config{
-		Accounts: []sandbox.Account{{AppID: "app", Secret: canarySecret}, {AppID: "deals", Secret: canarySecret}},
+		Accounts: []sandbox.Account{
+			{AppID: "app", Secret: canarySecret},
+			{AppID: "deals", Secret: canarySecret},
+			{AppID: "shop", Secret: canarySecret, Vendor: sandbox.HeyShop, Store: "heyshop"},
+			{AppID: "pospal", Secret: canarySecret, Vendor: sandbox.Pospal, Store: "pospal"},
+		},
 		Switches: switches,
 	})
 	require.NoError(t, err)

@@ -464,3 +464,17 @@ func TestDifferencesAreFieldByField(t *testing.T) {
 	_, err = outbox.Differences(json.RawMessage(`{`), json.RawMessage(second))
 	require.ErrorContains(t, err, "first content")
 }
+
+func TestADeliveryIsLookedAtWithoutBeingTaken(t *testing.T) {
+	s := newShop(t)
+	id := s.comesAs(outbox.Held, line{kind: event.PointDecremented, uuid: "p1", member: "13900005678"})
+	s.exec(`UPDATE outbox.lanes SET member = '16508'`)
+	w, member, err := s.Look(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, []any{id, outbox.Held, "p1", "p1", "16508"}, []any{w.ID, w.State, w.VendorKey, w.Event.UUID, member})
+	require.Equal(t, "13900005678", w.Event.Member.Identities[0].Value)
+
+	s.exec(`DELETE FROM outbox.events`)
+	_, _, err = s.Look(t.Context(), id)
+	require.ErrorIs(t, err, outbox.ErrNotFound)
+}
