@@ -145,7 +145,34 @@ func TestShowsNamesAReadThatThereIs(t *testing.T) {
 }
 
 func TestEveryEndpointIsReached(t *testing.T) {
-	suite(t).Reaches(t, pospal.Kind, map[string][]string{
-		"promotion": {"128845"}, "customer-codes": {"776655"}, "used-codes": {"2026-11-20", "2026-11-21"},
-	})
+	s := newShop(t)
+	a := s.account(t, nil)
+	calls := map[event.Type]vendors.Call{event.CouponCodeAdded: added(t), event.CouponCodeUsed: used(t)}
+	keys := map[string][]string{"promotion": {"1"}, "customer-codes": {"1"}, "used-codes": {"2026-11-21", "2026-11-22"}}
+	var read []string
+	for _, e := range pospal.Kind.Endpoints {
+		s.seen = nil
+		s.answers(200, rows(`{"code":"X"}`))
+		require.NotEmpty(t, e.Section)
+		var r vendors.Result
+		if e.Event != "" {
+			require.NotEmpty(t, e.Unclear)
+			require.Contains(t, pospal.Kind.Takes, e.Event)
+			op, ok := a.Operation(e.Event)
+			require.True(t, ok)
+			require.Equal(t, op.Name, e.Method+" "+e.Path)
+			r = a.Push(t.Context(), calls[e.Event])
+		} else {
+			read = append(read, e.Read)
+			_, r = a.Read(t.Context(), e.Read, keys[e.Read], "")
+		}
+		require.Equal(t, vendors.Applied, r.Class, r.Message)
+		require.Len(t, s.seen, 1)
+		require.Contains(t, s.seen[0], e.Method+" "+e.Path+" {")
+	}
+	var resources []string
+	for _, r := range a.Resources() {
+		resources = append(resources, r.Name)
+	}
+	require.ElementsMatch(t, resources, read)
 }
