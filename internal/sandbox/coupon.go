@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -131,7 +132,8 @@ func (s *Sandbox) couponByChannel(c *call) (any, *fail) {
 // heldCoupon is a coupon that a member has drawn (membershipCoupon).
 type heldCoupon struct {
 	kind     *coupon
-	number   int // counted from 0
+	number   int    // counted from 0
+	given    string // its code, where it wasn't drawn by a call
 	member   int64
 	drawn    time.Time
 	redeemed time.Time // zero: it isn't
@@ -142,7 +144,7 @@ const (
 	couponToken = "cnik8caw3EqPVCLAFP4IsmVeXwqb-EtxJSw3gugIq-"
 )
 
-func (h *heldCoupon) code() string { return strconv.Itoa(firstHeld + h.number) }
+func (h *heldCoupon) code() string { return cmp.Or(h.given, strconv.Itoa(firstHeld+h.number)) }
 
 // valid are the first and the last day on which it can be redeemed.
 func (h *heldCoupon) valid() (from, until string) {
@@ -224,8 +226,11 @@ func (s *Sandbox) heldCoupons(c *call) (any, *fail) {
 }
 
 func (st *store) byCode(code string) *heldCoupon {
+	if h := st.given[code]; h != nil {
+		return h
+	}
 	n, err := strconv.Atoi(code)
-	if n -= firstHeld; err != nil || n < 0 || n >= len(st.held) {
+	if n -= firstHeld; err != nil || n < 0 || n >= len(st.held) || st.held[n].given != "" {
 		return nil
 	}
 	return st.held[n]

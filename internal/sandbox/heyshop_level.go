@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -240,4 +241,28 @@ func (s *Sandbox) Levels() []Level {
 	}
 	slices.SortStableFunc(all, func(a, b Level) int { return strings.Compare(a.Store, b.Store) })
 	return all
+}
+
+// SeedLevel adds a level rule to a HeyShop store, by the vendor's side: no call, no
+// effect. Levels that are created later get the ids behind it.
+func (s *Sandbox) SeedLevel(l Level) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, login := range s.logins {
+		if login.account.vendor() != HeyShop || login.account.Store != l.Store {
+			continue
+		}
+		shop := login.store.shop()
+		if newest := shop.levels[len(shop.levels)-1].id; l.ID <= newest {
+			return fmt.Errorf("sandbox: seeding level %d: give an id above %d", l.ID, newest)
+		}
+		f := fields{"title": encode(l.Title)}
+		for _, name := range levelNumbers {
+			f[name] = json.RawMessage("0")
+		}
+		f["condition_points"], f["gain_points"] = json.RawMessage(l.ConditionPoints.String()), json.RawMessage(l.GainPoints.String())
+		shop.levels = append(shop.levels, &heyshopLevel{id: l.ID, states: []levelState{{fields: f}}})
+		return nil
+	}
+	return fmt.Errorf("sandbox: seeding level %d: store %q isn't a HeyShop account's", l.ID, l.Store)
 }

@@ -16,9 +16,10 @@ type store struct {
 	name       string
 	members    map[int64]*member
 	identities map[identity]*member
-	moved      map[identity][]owned // where identities led to, for reads that lag
-	kinds      []*coupon            // of DM Hub's coupons
-	held       []*heldCoupon        // by code
+	moved      map[identity][]owned   // where identities led to, for reads that lag
+	kinds      []*coupon              // of DM Hub's coupons
+	held       []*heldCoupon          // by code
+	given      map[string]*heldCoupon // those of them that no call has drawn
 	devices    map[device]*Device
 	customers  map[int64]*member // by customerId
 	orders     map[string]*history
@@ -34,7 +35,7 @@ type store struct {
 
 func newStore(name string) *store {
 	return &store{
-		name: name, members: map[int64]*member{}, identities: map[identity]*member{}, moved: map[identity][]owned{},
+		name: name, members: map[int64]*member{}, identities: map[identity]*member{}, moved: map[identity][]owned{}, given: map[string]*heldCoupon{},
 		kinds: defaultCoupons(), devices: map[device]*Device{},
 		customers: map[int64]*member{}, orders: map[string]*history{}, deals: map[string]*history{}, uuids: map[string]usedUUID{},
 		nextMember: 1, nextDeal: 8281, nextRefund: 2100032073, nextPoint: 248,
