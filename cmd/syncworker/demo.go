@@ -15,7 +15,6 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"syncworker/internal/consumer"
-	"syncworker/internal/sandbox"
 	"syncworker/internal/trade"
 )
 
@@ -25,15 +24,29 @@ const demoPatience = 3 * time.Minute
 // demo is one day's trade, published to the servers of dev.
 type demo struct {
 	*servers
-	day     *trade.Day
+	parts   []part
+	known   map[string]bool // what the day's events are about; see meet
 	seed    uint64
-	tenant  string // of all events of this day
 	faults  float64
 	db      *pgx.Conn
 	js      jetstream.JetStream
 	rejects int64 // the newest reject of before
 	started time.Time
 	took    time.Duration
+}
+
+// part is what one tenant publishes.
+type part struct {
+	tenant string
+	day    *trade.Day
+}
+
+func (d *demo) tenants() []string {
+	var names []string
+	for _, p := range d.parts {
+		names = append(names, p.tenant)
+	}
+	return names
 }
 
 // demo publishes a day, waits until it has settled and shows what became of it.
@@ -60,7 +73,7 @@ func (a *app) demo(ctx context.Context, s *servers, o devOptions) error {
 	if err := d.publish(ctx); err != nil {
 		return err
 	}
-	if err := d.settle(ctx, a.progress(d.distinct(), "events settled")); err != nil {
+	if err := d.settle(ctx, a.progress(d.deliveries(), "deliveries settled")); err != nil {
 		return err
 	}
 	d.took = a.now().Sub(d.started)
@@ -74,8 +87,8 @@ func (a *app) demo(ctx context.Context, s *servers, o devOptions) error {
 	if err := a.printDemo(d, report, o); err != nil {
 		return err
 	}
-	if len(report.Problems) > 0 {
-		return fmt.Errorf("the demo's day didn't end as it had to: %s", strings.Join(report.Problems, "; "))
+	if n := len(report.Problems); n > 0 {
+		return fmt.Errorf("the demo's day didn't end as it had to, in %d ways (-o json has all): %s", n, strings.Join(report.Problems[:min(n, 10)], "; "))
 	}
 	return nil
 }
@@ -94,20 +107,9 @@ func (d *demo) prepare(o devOptions, now time.Time) error {
 			return fmt.Errorf("keeping the number of the demo: %w", err)
 		}
 	}
-	d.tenant = "demo-" + strconv.FormatUint(d.seed, 10)
-	cfg := trade.Config{
-		Seed: d.seed, Start: now.Add(-trade.Hours - time.Hour).Truncate(time.Minute), Tenant: d.tenant,
-		Orders: o.orders, Points: o.points, Duplicates: 0.1, Conflicts: 3 + o.orders/100, Disorder: true, Bad: true,
-		ShortOfPoints: 4 + o.points/100, SeveralRefunds: 2, Strangers: 2, Orphans: 2,
-	}
-	for _, m := range d.members {
-		cfg.Members = append(cfg.Members, trade.Member{ID: m.ID, Mobile: m.Mobile, Points: m.Points})
-	}
-	day, err := trade.New(cfg)
-	if err != nil {
+	if err := d.makeDay(o, now); err != nil {
 		return err
 	}
-	d.day = day
 	rules, err := faultRules(o.faults)
 	if err != nil {
 		return err
@@ -125,8 +127,8 @@ func (d *demo) publish(ctx context.Context) error {
 	if err := d.db.QueryRow(ctx, newest).Scan(&d.rejects); err != nil {
 		return fmt.Errorf("looking for the newest reject: %w", err)
 	}
-	acks := make([]jetstream.PubAckFuture, 0, len(d.day.Messages))
-	for _, m := range d.day.Messages {
+	var acks []jetstream.PubAckFuture
+	for m := range d.messages() {
 		ack, err := d.js.PublishMsgAsync(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
 		if err != nil {
 			return fmt.Errorf("publishing the day: %w", err)
@@ -158,7 +160,7 @@ func (d *demo) settle(ctx context.Context, bar *progressbar.ProgressBar) error {
 			return err
 		}
 		_ = bar.Set(settled) // a bar that can't be drawn changes nothing
-		if settled == d.distinct() {
+		if settled == d.deliveries() {
 			return nil
 		}
 		select {
@@ -171,28 +173,41 @@ func (d *demo) settle(ctx context.Context, bar *progressbar.ProgressBar) error {
 	}
 }
 
-// distinct counts the events that have to become deliveries.
-func (d *demo) distinct() int {
+// expected are the deliveries that have to come of the day, by account and type:
+// one for each account that a route names.
+func (d *demo) expected() map[traffic]int {
+	want := map[traffic]int{}
+	for _, p := range d.parts {
+		for t, n := range p.day.Events {
+			for _, account := range d.config.Accounts(t, p.tenant) {
+				want[traffic{account, t}] += n
+			}
+		}
+	}
+	return want
+}
+
+func (d *demo) deliveries() int {
 	sum := 0
-	for _, n := range d.day.Events {
+	for _, n := range d.expected() {
 		sum += n
 	}
 	return sum
 }
 
-// settled counts the distinct events that have: a delivery that waits behind one
-// that a person has to decide about is among them. The last counts only when the
+// settled counts the deliveries that have: one that waits behind one that a person
+// has to decide about is among them. The last counts only when the
 // stream has nothing left: repeats, conflicts and rejects make no deliveries.
 func (d *demo) settled(ctx context.Context) (int, error) {
 	const sql = `
 		SELECT count(*) FROM finance.deliveries
-		WHERE tenant = $1 AND (state IN ('delivered', 'dead', 'held', 'cancelled')
+		WHERE tenant = ANY($1) AND (state IN ('delivered', 'dead', 'held', 'cancelled')
 			OR state = 'waiting' AND reason IN ('predecessor_held', 'predecessor_dead'))`
 	var settled int
-	if err := d.db.QueryRow(ctx, sql, d.tenant).Scan(&settled); err != nil {
+	if err := d.db.QueryRow(ctx, sql, d.tenants()).Scan(&settled); err != nil {
 		return 0, fmt.Errorf("counting what has settled: %w", err)
 	}
-	if settled < d.distinct() {
+	if settled < d.deliveries() {
 		return settled, nil
 	}
 	cons, err := d.js.Consumer(ctx, d.config.NATS.Stream, d.config.NATS.Consumer)
@@ -203,22 +218,4 @@ func (d *demo) settled(ctx context.Context) (int, error) {
 		return settled - 1, nil
 	}
 	return settled, nil
-}
-
-// ofThisDay leaves out what an earlier day's leftovers have caused.
-func (d *demo) ofThisDay(uuids map[string]bool) []sandbox.Effect {
-	var own []sandbox.Effect
-	for _, e := range d.vendor.Effects() {
-		if d.day.Orders[e.Key] != nil || uuids[pointUUID(e)] {
-			own = append(own, e)
-		}
-	}
-	return own
-}
-
-// pointUUID is the event's uuid: a key that replaces one that was used up begins
-// with it.
-func pointUUID(e sandbox.Effect) string {
-	uuid, _, _ := strings.Cut(e.UUID, "~")
-	return uuid
 }

@@ -17,6 +17,7 @@ import (
 // is delivered here, and beyond that only what deliveries that a person has to
 // decide about have left there.
 type bookRow struct {
+	Account   string          `json:"account"`
 	Sum       string          `json:"sum"`
 	Outbox    decimal.Decimal `json:"outbox"`    // of what is delivered
 	Undecided decimal.Decimal `json:"undecided"` // effects of deliveries that are held
@@ -25,7 +26,8 @@ type bookRow struct {
 	money     bool            // shown with its cents
 }
 
-// entries are amounts by what they concern: an order's number, a point's uuid.
+// entries are amounts by what they concern: an order's number, a point's uuid, a
+// customer, a code.
 type entries map[string]decimal.Decimal
 
 func (e entries) add(key string, amount decimal.Decimal) { e[key] = e[key].Add(amount) }
@@ -41,8 +43,8 @@ func (e entries) sum() decimal.Decimal {
 // compare holds both sides against each other, entry by entry. open has the
 // amounts of the deliveries of an entry that may have had an effect and wait for
 // a person: a difference has to be the sum of some of them.
-func compare(name string, ours, theirs entries, open map[string][]decimal.Decimal) (row bookRow, differing []string) {
-	row = bookRow{Sum: name, Outbox: ours.sum(), Vendor: theirs.sum()}
+func compare(account, sum string, ours, theirs entries, open map[string][]decimal.Decimal) (row bookRow, differing []string) {
+	row = bookRow{Account: account, Sum: sum, Outbox: ours.sum(), Vendor: theirs.sum()}
 	keys := maps.Clone(ours)
 	maps.Copy(keys, theirs)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
@@ -67,131 +69,195 @@ func sumOfSome(amounts []decimal.Decimal, sum decimal.Decimal) bool {
 	return false
 }
 
+// book is a sum that both sides have.
+type book struct{ account, sum string }
+
+// The sums.
+const (
+	sumPaid     = "orders, paid"
+	sumRefunded = "refunds outstanding"
+	sumGranted  = "points granted"
+	sumTaken    = "points taken"
+	sumAdded    = "codes added"
+	sumUsed     = "codes used"
+)
+
+// demoBooks are the books in the order in which they are shown, with the type of
+// event that a person may have to decide about.
+var demoBooks = []struct {
+	book
+	decided event.Type
+	money   bool
+}{
+	{book{demoLoyalty, sumPaid}, event.OrderCreated, true},
+	{book{demoLoyalty, sumRefunded}, event.OrderRefunded, true},
+	{book{demoLoyalty, sumGranted}, event.PointIncremented, false},
+	{book{demoLoyalty, sumTaken}, event.PointDecremented, false},
+	{book{demoDeals, sumPaid}, event.OrderCreated, true},
+	{book{demoDeals, sumRefunded}, event.OrderRefunded, true},
+	{book{demoHeyShop, sumGranted}, event.PointIncremented, false},
+	{book{demoHeyShop, sumTaken}, event.PointDecremented, false},
+	{book{demoPospal, sumAdded}, event.CouponCodeAdded, false},
+	{book{demoPospal, sumUsed}, event.CouponCodeUsed, false},
+}
+
 // ledger is what one side has of a day.
-type ledger struct {
-	paid, refunded, in, out entries
-	effects                 map[event.Type]int
+type ledger map[book]entries
+
+func (l ledger) add(b book, key string, amount decimal.Decimal) {
+	if l[b] == nil {
+		l[b] = entries{}
+	}
+	l[b].add(key, amount)
 }
 
-func newLedger() ledger {
-	return ledger{entries{}, entries{}, entries{}, entries{}, map[event.Type]int{}}
-}
+// doubts are the amounts of the deliveries that may have had an effect and wait
+// for a person, by account and type, and by what they concern.
+type doubts map[traffic]map[string][]decimal.Decimal
 
-// books compares both sides and counts the vendor's effects by type.
+// books compares both sides and counts the vendors' effects by type.
 func (d *demo) books(ctx context.Context, r *demoReport) error {
-	ours := newLedger()
-	open, uuids, err := d.ourSide(ctx, ours)
+	ours, open, err := d.ourSide(ctx)
 	if err != nil {
 		return err
 	}
-	theirs := theirSide(d.ofThisDay(uuids))
+	theirs, effects := theirSide(d.ofThisDay())
 	for i := range r.Types {
 		t := &r.Types[i]
-		t.Effects = theirs.effects[event.Type(t.Type)]
+		t.Effects = effects[traffic{t.Account, event.Type(t.Type)}]
 		if t.Effects < t.Delivered || t.Effects > t.Delivered+t.Held {
-			r.Problems = append(r.Problems, fmt.Sprintf("%s: %d delivered, and %d effects at the vendor", t.Type, t.Delivered, t.Effects))
+			r.Problems = append(r.Problems, fmt.Sprintf("%s: %s: %d delivered, and %d effects at the vendor", t.Account, t.Type, t.Delivered, t.Effects))
 		}
 	}
-	for _, b := range []struct {
-		name         string
-		ours, theirs entries
-		open         map[string][]decimal.Decimal
-		money        bool
-	}{
-		{"orders, paid", ours.paid, theirs.paid, open["order.created"], true},
-		{"refunds outstanding", ours.refunded, theirs.refunded, open["order.refunded"], true},
-		{"points granted", ours.in, theirs.in, open["point"], false},
-		{"points taken", ours.out, theirs.out, open["point"], false},
-	} {
-		row, differing := compare(b.name, b.ours, b.theirs, b.open)
+	for _, b := range demoBooks {
+		row, differing := compare(b.account, b.sum, ours[b.book], theirs[b.book], open[traffic{b.account, b.decided}])
 		row.money = b.money
 		r.Books = append(r.Books, row)
 		for _, key := range differing {
-			r.Problems = append(r.Problems, fmt.Sprintf("%s: %s here and %s at the vendor for %s", b.name, b.ours[key], b.theirs[key], key))
+			r.Problems = append(r.Problems, fmt.Sprintf("%s: %s: %s here and %s at the vendor for %s",
+				b.account, b.sum, ours[b.book][key], theirs[b.book][key], key))
 		}
 	}
 	return nil
 }
 
 // ourSide reads what the finance views say is delivered, and what a person has
-// to decide about. uuids are those of all point events of the day.
-func (d *demo) ourSide(ctx context.Context, l ledger) (open map[string]map[string][]decimal.Decimal, uuids map[string]bool, err error) {
+// to decide about. A web shop's points are known by their customer: its vendor has
+// no key for them.
+func (d *demo) ourSide(ctx context.Context) (ledger, doubts, error) {
 	const sql = `
-		SELECT 'paid', order_no, amount_paid::text FROM finance.orders
-		WHERE tenant = $1 AND delivery_state = 'delivered'
+		SELECT account, $2, '', order_no, amount_paid::text FROM finance.orders
+		WHERE tenant = ANY($1) AND delivery_state = 'delivered'
 		UNION ALL
-		SELECT 'refunded', order_no, refunded_total::text FROM finance.orders
-		WHERE tenant = $1 AND refunded_total <> 0
+		SELECT account, $3, '', order_no, refunded_total::text FROM finance.orders
+		WHERE tenant = ANY($1) AND refunded_total <> 0
 		UNION ALL
-		SELECT CASE direction WHEN 1 THEN 'in' ELSE 'out' END, uuid, coalesce(points_applied, 0)::text FROM finance.points
-		WHERE tenant = $1
+		SELECT account, CASE direction WHEN 1 THEN $4 ELSE $5 END, '', CASE account WHEN $8 THEN member ELSE uuid END,
+		       coalesce(points_applied, 0)::text
+		FROM finance.points WHERE tenant = ANY($1)
 		UNION ALL
-		SELECT 'open ' || CASE WHEN type LIKE 'point.%' THEN 'point' ELSE type END,
-		       CASE WHEN type LIKE 'point.%' THEN uuid ELSE order_no END, coalesce(amount, points, 0)::text
-		FROM finance.deliveries
-		WHERE tenant = $1 AND state = 'held' AND type <> 'order.refund_deleted'
+		SELECT f.account, CASE f.type WHEN 'coupon.code_added' THEN $6 ELSE $7 END, '', split_part(d.vendor_key, ' ', 2), '1'
+		FROM finance.deliveries f JOIN outbox.deliveries d USING (id)
+		WHERE f.tenant = ANY($1) AND f.type IN ('coupon.code_added', 'coupon.code_used') AND f.state = 'delivered'
 		UNION ALL
-		SELECT 'open order.refunded', t.order_no, (-r.refund_total)::text
+		SELECT f.account, '', f.type, CASE WHEN f.type LIKE 'order.%' THEN f.order_no WHEN f.type LIKE 'coupon.%' THEN split_part(d.vendor_key, ' ', 2)
+		           WHEN f.account = $8 THEN f.member ELSE f.uuid END,
+		       CASE WHEN f.type LIKE 'coupon.%' THEN '1' ELSE coalesce(f.amount, f.points, 0)::text END
+		FROM finance.deliveries f JOIN outbox.deliveries d USING (id)
+		WHERE f.tenant = ANY($1) AND f.state = 'held' AND f.type <> 'order.refund_deleted'
+		UNION ALL
+		SELECT t.account, '', 'order.refunded', t.order_no, (-r.refund_total)::text
 		FROM finance.deliveries t JOIN finance.refunds r USING (tenant, account, order_no, uuid)
-		WHERE t.tenant = $1 AND t.state = 'held' AND t.type = 'order.refund_deleted'`
-	open, uuids = map[string]map[string][]decimal.Decimal{}, map[string]bool{}
-	rows, err := d.db.Query(ctx, sql, d.tenant)
+		WHERE t.tenant = ANY($1) AND t.state = 'held' AND t.type = 'order.refund_deleted'`
+	ours, open := ledger{}, doubts{}
+	rows, err := d.db.Query(ctx, sql, d.tenants(), sumPaid, sumRefunded, sumGranted, sumTaken, sumAdded, sumUsed, demoHeyShop)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the finance views: %w", err)
 	}
-	var what, key, text string
-	_, err = pgx.ForEachRow(rows, []any{&what, &key, &text}, func() error {
+	var account, sum, typ, key, text string
+	_, err = pgx.ForEachRow(rows, []any{&account, &sum, &typ, &key, &text}, func() error {
 		amount, err := decimal.NewFromString(text)
-		switch what {
-		case "paid":
-			l.paid.add(key, amount)
-		case "refunded":
-			l.refunded.add(key, amount)
-		case "in":
-			l.in.add(key, amount)
-			uuids[key] = true
-		case "out":
-			l.out.add(key, amount)
-			uuids[key] = true
-		default:
-			of := what[len("open "):]
-			if open[of] == nil {
-				open[of] = map[string][]decimal.Decimal{}
-			}
-			open[of][key] = append(open[of][key], amount)
+		if sum != "" {
+			ours.add(book{account, sum}, key, amount)
+			return err
 		}
+		of := traffic{account, event.Type(typ)}
+		if open[of] == nil {
+			open[of] = map[string][]decimal.Decimal{}
+		}
+		open[of][key] = append(open[of][key], amount)
 		return err
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the finance views: %w", err)
 	}
-	return open, uuids, nil
+	return ours, open, nil
 }
 
-// theirSide sums up the vendor's ledger.
-func theirSide(effects []sandbox.Effect) ledger {
-	l := newLedger()
-	types := map[string]event.Type{
-		sandbox.OpDealCreate: event.OrderCreated, sandbox.OpDealUpdate: event.OrderUpdated,
-		sandbox.OpDealCancel: event.OrderCancelled, sandbox.OpDealDelete: event.OrderDeleted,
-		sandbox.OpDealRefund: event.OrderRefunded, sandbox.OpDealDeleteRefund: event.OrderRefundDeleted,
-		sandbox.OpPointIncr: event.PointIncremented, sandbox.OpPointDecr: event.PointDecremented,
-	}
-	for _, e := range effects {
-		t := types[e.Op]
+// demoEffects says which events the vendors' effects are of. HeyShop has one call for
+// both directions.
+var demoEffects = map[string]traffic{
+	sandbox.OpDealCreate:       {demoLoyalty, event.OrderCreated},
+	sandbox.OpDealUpdate:       {demoLoyalty, event.OrderUpdated},
+	sandbox.OpDealCancel:       {demoLoyalty, event.OrderCancelled},
+	sandbox.OpDealDelete:       {demoLoyalty, event.OrderDeleted},
+	sandbox.OpDealRefund:       {demoLoyalty, event.OrderRefunded},
+	sandbox.OpDealDeleteRefund: {demoLoyalty, event.OrderRefundDeleted},
+	sandbox.OpPointIncr:        {demoLoyalty, event.PointIncremented},
+	sandbox.OpPointDecr:        {demoLoyalty, event.PointDecremented},
+	sandbox.OpMemberCreate:     {demoLoyalty, event.MemberRegistered},
+	sandbox.OpMemberUpdate:     {demoLoyalty, event.MemberUpdated},
+	sandbox.OpMemberBind:       {demoLoyalty, event.MemberIdentityBound},
+	sandbox.OpMemberUnbind:     {demoLoyalty, event.MemberIdentityRemoved},
+	sandbox.OpMemberMobile:     {demoLoyalty, event.MemberMobileChanged},
+	sandbox.OpCouponDraw:       {demoLoyalty, event.CouponDrawn},
+	sandbox.OpCouponRedeem:     {demoLoyalty, event.CouponRedeemed},
+	sandbox.OpDeviceRegister:   {demoLoyalty, event.DeviceRegistered},
+
+	sandbox.OpCustomerDealCreate:       {demoDeals, event.OrderCreated},
+	sandbox.OpCustomerDealUpdate:       {demoDeals, event.OrderUpdated},
+	sandbox.OpCustomerDealCancel:       {demoDeals, event.OrderCancelled},
+	sandbox.OpCustomerDealDelete:       {demoDeals, event.OrderDeleted},
+	sandbox.OpCustomerDealRefund:       {demoDeals, event.OrderRefunded},
+	sandbox.OpCustomerDealDeleteRefund: {demoDeals, event.OrderRefundDeleted},
+
+	sandbox.OpHeyShopAdjust:      {demoHeyShop, event.PointIncremented},
+	sandbox.OpHeyShopLevelCreate: {demoHeyShop, event.LevelCreated},
+	sandbox.OpHeyShopLevelUpdate: {demoHeyShop, event.LevelUpdated},
+	sandbox.OpHeyShopLevelDelete: {demoHeyShop, event.LevelDeleted},
+	sandbox.OpPospalCodeAdd:      {demoPospal, event.CouponCodeAdded},
+	sandbox.OpPospalCodeUse:      {demoPospal, event.CouponCodeUsed},
+}
+
+// theirSide sums up the vendors' ledger, and counts what isn't a repeat.
+func theirSide(all []sandbox.Effect) (ledger, map[traffic]int) {
+	l, effects := ledger{}, map[traffic]int{}
+	for _, e := range all {
+		of := demoEffects[e.Op]
+		if of.account == demoHeyShop && e.Points < 0 {
+			of.typ = event.PointDecremented
+		}
 		if !e.Repeat {
-			l.effects[t]++
+			effects[of]++
 		}
-		switch t {
+		key := pointUUID(e)
+		if of.account == demoHeyShop {
+			key = "id:" + e.Key
+		}
+		switch of.typ {
 		case event.OrderCreated, event.OrderUpdated:
-			l.paid.add(e.Key, e.Amount)
+			l.add(book{of.account, sumPaid}, e.Key, e.Amount)
 		case event.OrderRefunded, event.OrderRefundDeleted:
-			l.refunded.add(e.Key, e.Amount)
+			l.add(book{of.account, sumRefunded}, e.Key, e.Amount)
 		case event.PointIncremented:
-			l.in.add(pointUUID(e), decimal.NewFromInt(e.Points))
+			l.add(book{of.account, sumGranted}, key, decimal.NewFromInt(e.Points))
 		case event.PointDecremented:
-			l.out.add(pointUUID(e), decimal.NewFromInt(-e.Points))
+			l.add(book{of.account, sumTaken}, key, decimal.NewFromInt(-e.Points))
+		case event.CouponCodeAdded:
+			l.add(book{of.account, sumAdded}, e.Key, decimal.NewFromInt(1))
+		case event.CouponCodeUsed:
+			l.add(book{of.account, sumUsed}, e.Key, decimal.NewFromInt(1))
 		}
 	}
-	return l
+	return l, effects
 }

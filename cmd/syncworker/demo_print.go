@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -17,14 +18,14 @@ func (a *app) printDemo(d *demo, r *demoReport, o devOptions) error {
 		return a.printJSON(r)
 	}
 	w := a.stdout
-	fmt.Fprintf(w, "Day %d of the shop: %d messages (tenant %s), settled after %.1f s. The vendor let %d of %d calls fail.\n",
-		r.Day, r.Messages, r.Tenant, r.Seconds, r.Faults, r.Calls)
-	fmt.Fprintf(w, "%d effects, %.0f a second; from the outbox to the effect: half within %.0f ms, 95%% within %.0f ms.\n\n",
-		r.Pace.Delivered, r.Pace.Rate, r.Pace.P50, r.Pace.P95)
+	fmt.Fprintf(w, "Day %d of the shop and its web shop (tenants %s): %d messages, %d events, %d deliveries, settled\n"+
+		"after %.1f s. The vendors let %d of %d calls fail. %d effects, %.0f a second; from the outbox to the effect:\n"+
+		"half within %.0f ms, 95%% within %.0f ms.\n\n", r.Day, strings.Join(r.Tenants, ", "), r.Messages, r.Events, r.Deliveries,
+		r.Seconds, r.Faults, r.Calls, r.Pace.Delivered, r.Pace.Rate, r.Pace.P50, r.Pace.P95)
 	a.demoTable("What came in, and what became of it", r.typeTable())
 	a.demoTable("What didn't get through, and why", r.stoppedTable())
-	a.demoTable("What made no delivery", r.doorTable())
-	a.demoTable("The books on both sides", r.bookTable())
+	fmt.Fprintf(w, "%s\n\n", r.door())
+	a.demoTable("The books on both sides, by account", r.bookTable())
 	if len(r.Problems) == 0 {
 		fmt.Fprintf(w, "Everything ended as it had to: nothing is lost, nothing took effect twice, the books agree to the cent, and\n"+
 			"%d deliveries wait for a person, since nobody can know or decide it for them.\n", r.waiting())
@@ -68,44 +69,64 @@ func rightFrom(t table.Writer, n, columns int) {
 
 func (r *demoReport) typeTable() table.Writer {
 	t := table.NewWriter()
-	t.AppendHeader(table.Row{"event", "published", "delivered", "dead", "held", "waiting", "at the vendor"})
+	t.AppendHeader(table.Row{"account", "event", "published", "delivered", "dead", "held", "waiting", "at the vendor"})
 	var sum typeRow
-	for _, row := range r.Types {
-		t.AppendRow(table.Row{row.Type, row.Published, row.Delivered, some(row.Dead), some(row.Held), some(row.Waiting + row.Other), row.Effects})
+	for i, row := range r.Types {
+		account := row.Account
+		if i > 0 && account == r.Types[i-1].Account {
+			account = ""
+		} else if i > 0 {
+			t.AppendSeparator()
+		}
+		t.AppendRow(table.Row{account, row.Type, row.Published, row.Delivered, some(row.Dead), some(row.Held), some(row.Waiting + row.Other), row.Effects})
 		sum.Published, sum.Delivered, sum.Dead = sum.Published+row.Published, sum.Delivered+row.Delivered, sum.Dead+row.Dead
 		sum.Held, sum.Waiting, sum.Effects = sum.Held+row.Held, sum.Waiting+row.Waiting+row.Other, sum.Effects+row.Effects
 	}
-	t.AppendFooter(table.Row{"", sum.Published, sum.Delivered, some(sum.Dead), some(sum.Held), some(sum.Waiting), sum.Effects})
-	rightFrom(t, 2, 7)
+	t.AppendFooter(table.Row{"", "", sum.Published, sum.Delivered, some(sum.Dead), some(sum.Held), some(sum.Waiting), sum.Effects})
+	rightFrom(t, 3, 8)
 	return t
 }
 
 func (r *demoReport) stoppedTable() table.Writer {
 	t := table.NewWriter()
-	t.AppendHeader(table.Row{"state", "reason", "event", "vendor's code", "deliveries", "money", "points"})
-	for _, s := range r.Stopped {
-		t.AppendRow(table.Row{s.State, s.Reason, s.Type, s.Code, s.Deliveries, money(s.Amount), some(int(s.Points))})
+	t.AppendHeader(table.Row{"account", "state", "reason", "event", "vendor's code", "deliveries", "money", "points"})
+	for i, s := range r.Stopped {
+		account := s.Account
+		if i > 0 && account == r.Stopped[i-1].Account {
+			account = ""
+		}
+		t.AppendRow(table.Row{account, s.State, s.Reason, s.Type, s.Code, s.Deliveries, money(s.Amount), some(int(s.Points))})
 	}
-	rightFrom(t, 5, 7)
+	rightFrom(t, 6, 8)
 	return t
 }
 
-func (r *demoReport) doorTable() table.Writer {
-	t := table.NewWriter()
-	t.AppendHeader(table.Row{"", "reason", "messages"})
-	t.AppendRow(table.Row{"duplicate", "the same event again", r.Duplicates})
-	t.AppendRow(table.Row{"conflict", "the same identity, other content", r.Conflicts})
+// door says what made no delivery.
+func (r *demoReport) door() string {
+	rejected := 0
+	var reasons []string
 	for _, reason := range slices.Sorted(maps.Keys(r.Rejects)) {
-		t.AppendRow(table.Row{"rejected", reason, r.Rejects[reason]})
+		rejected += r.Rejects[reason]
+		reasons = append(reasons, fmt.Sprintf("%s %d", reason, r.Rejects[reason]))
 	}
-	rightFrom(t, 3, 3)
-	return t
+	lines := strings.Split(text.WrapSoft(fmt.Sprintf(
+		"No delivery came of %d messages that repeat an event, of %d with the identity of another event and other content "+
+			"(conflicts), and of %d that break the contract: %s.",
+		r.Duplicates, r.Conflicts, rejected, strings.Join(reasons, ", ")), 108), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (r *demoReport) bookTable() table.Writer {
 	t := table.NewWriter()
-	t.AppendHeader(table.Row{"", "delivered, by the outbox", "+ held, but applied", "= the vendor's ledger", ""})
-	for _, b := range r.Books {
+	t.AppendHeader(table.Row{"account", "sum", "delivered, by the outbox", "+ held, but applied", "= the vendor's ledger", ""})
+	for i, b := range r.Books {
+		account := b.Account
+		if i > 0 && account == r.Books[i-1].Account {
+			account = ""
+		}
 		show := func(d decimal.Decimal) string {
 			if b.money {
 				return d.StringFixed(2)
@@ -116,9 +137,9 @@ func (r *demoReport) bookTable() table.Writer {
 		if !b.Agree {
 			verdict = "DIFFER"
 		}
-		t.AppendRow(table.Row{b.Sum, show(b.Outbox), show(b.Undecided), show(b.Vendor), verdict})
+		t.AppendRow(table.Row{account, b.Sum, show(b.Outbox), show(b.Undecided), show(b.Vendor), verdict})
 	}
-	rightFrom(t, 2, 4)
+	rightFrom(t, 3, 5)
 	return t
 }
 

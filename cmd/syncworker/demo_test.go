@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,12 @@ import (
 	"syncworker/internal/config"
 	"syncworker/internal/devstack"
 	"syncworker/internal/devstack/devtest"
+	"syncworker/internal/event"
+	"syncworker/internal/trade"
+	"syncworker/internal/vendors"
+	"syncworker/internal/vendors/every"
+	"syncworker/internal/vendors/heyshop"
+	"syncworker/internal/vendors/pospal"
 )
 
 // devFolder is a folder for dev that leaves nothing behind.
@@ -46,15 +53,41 @@ func TestDemoEndsAsItHasTo(t *testing.T) {
 		require.NoError(t, json.Unmarshal(stdout.Bytes(), &report))
 		require.Empty(t, report.Problems)
 		require.Equal(t, tt.day, report.Day, "the next demo in a folder is another day")
-		require.Len(t, report.Types, 8)
-		require.Len(t, report.Books, 4)
-		for _, b := range report.Books {
-			require.True(t, b.Agree, "%+v", b)
-			require.True(t, b.Vendor.IsPositive(), "%+v", b)
-		}
+		requireEveryAccount(t, report)
 		require.Equal(t, tt.faults != "0", report.Faults > 0)
 	}
 	requireNoSecret(t, dir)
+}
+
+// requireEveryAccount: each event goes where it has to, and each vendor has exactly
+// what is delivered there.
+func requireEveryAccount(t *testing.T, report demoReport) {
+	t.Helper()
+	types, sum := map[string][]string{}, 0
+	for _, row := range report.Types {
+		types[row.Account] = append(types[row.Account], row.Type)
+		sum += row.Published
+		require.Positive(t, row.Effects, "%+v", row)
+		require.GreaterOrEqual(t, row.Effects, row.Delivered, "%+v", row)
+	}
+	all := map[string]bool{}
+	for kind, account := range map[string]string{"dmhub-loyalty": "dmhub", "dmhub-deals": "dmhub-deals", "heyshop": "heyshop", "pospal": "pospal"} {
+		i := slices.IndexFunc(every.Kinds(), func(k vendors.Kind) bool { return k.Name == kind })
+		var takes []string
+		for _, typ := range every.Kinds()[i].Takes {
+			takes = append(takes, string(typ))
+			all[string(typ)] = true
+		}
+		require.ElementsMatch(t, takes, types[account], "%s takes all that its kind can", account)
+	}
+	require.Len(t, all, len(event.Types()))
+	require.Equal(t, report.Deliveries, sum)
+	require.Greater(t, report.Deliveries, report.Events, "an order goes to two accounts")
+	require.Len(t, report.Books, len(demoBooks))
+	for _, b := range report.Books {
+		require.True(t, b.Agree, "%+v", b)
+		require.True(t, b.Vendor.IsPositive(), "%+v", b)
+	}
 }
 
 // requireNoSecret: what people look at has no secret in it, and the files that
@@ -72,7 +105,8 @@ func requireNoSecret(t *testing.T, dir string) {
 		require.NotEmpty(t, text)
 		require.NotContains(t, string(text), string(secret), name)
 		require.NotContains(t, string(text), strings.TrimSpace(string(password)), name)
-		require.NotRegexp(t, `1380000\d{4}`, string(text), "a member's mobile number in %s", name)
+		require.NotRegexp(t, `\b(1380000|1[578]00[12]00)\d{4}\b`, string(text), "a member's mobile number in %s", name)
+		require.NotContains(t, string(text), trade.Person, name)
 	}
 	for _, name := range []string{"syncworker.yaml", "sandbox.secret", "pgpass", "worker.log"} {
 		info, err := os.Stat(filepath.Join(dir, name))
@@ -165,7 +199,7 @@ func TestCompareFindsWhatTheBooksHide(t *testing.T) {
 		{"a held deletion took effect", entries{"a": d("2.5")}, entries{}, map[string][]decimal.Decimal{"a": {d("-2.5")}}, true, "-2.5", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			row, differing := compare("sum", tt.ours, tt.theirs, tt.open)
+			row, differing := compare("dmhub", "sum", tt.ours, tt.theirs, tt.open)
 			require.Equal(t, tt.agree, row.Agree)
 			require.True(t, row.Undecided.Equal(d(tt.undecided)), row.Undecided.String())
 			require.Equal(t, tt.differing, differing)
@@ -196,6 +230,14 @@ func TestSandboxServesUntilItIsStopped(t *testing.T) {
 		require.NoError(t, json.NewDecoder(reply.Body).Decode(&token))
 		require.NoError(t, reply.Body.Close())
 		require.Contains(t, token, "access_token")
+	}
+	for _, kind := range []vendors.Kind{heyshop.Kind, pospal.Kind} {
+		account, err := kind.New(vendors.Setup{
+			Name: kind.Name, BaseURL: info.URL, AppID: info.PospalID, Secret: "from-a-file", Timeout: 5 * time.Second, MaxInFlight: 1,
+		})
+		require.NoError(t, err)
+		r := account.(vendors.Checker).Check(t.Context())
+		require.Equal(t, vendors.Applied, r.Class, "%s: %s", kind.Name, r.Message)
 	}
 	stop()
 	require.Zero(t, <-ended, stderr.String())

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -117,7 +118,10 @@ func (s *servers) startVendor() error {
 	if err := os.WriteFile(s.path("sandbox.secret"), []byte(secret), 0o600); err != nil {
 		return fmt.Errorf("keeping the sandbox's secret: %w", err)
 	}
-	vendor, err := newSandbox(secret, sandbox.Switches{Latency: sandbox.Duration(5 * time.Millisecond), RefundState: true}, nil)
+	vendor, err := newSandbox(secret, sandbox.Switches{
+		Latency: sandbox.Duration(5 * time.Millisecond), RefundState: true, DealsApart: true,
+		Pospal: sandbox.PospalSwitches{DailyQuota: devQuota},
+	}, nil)
 	if err != nil {
 		return err
 	}
@@ -129,7 +133,7 @@ func (s *servers) startVendor() error {
 			return err
 		}
 	}
-	s.vendor, s.members = vendor, vendor.Members()
+	s.vendor, s.members = vendor, vendor.Members() // of other vendors there are none yet
 	s.api, err = sandbox.Listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(8090))), vendor)
 	return err
 }
@@ -148,6 +152,9 @@ func freePort(preferred int) int {
 	return 0
 }
 
+// devQuota is how many calls a day Pospal grants here: many demos.
+const devQuota = 1_000_000
+
 // devConfig is the file that other commands find what runs here by.
 const devConfig = `# Written by syncworker dev each time it starts: what is changed here is lost.
 nats:
@@ -158,32 +165,53 @@ database:
 http:
   listen: %q
 dispatch:
-  lease: 5s
+  lease: 8s
 vendors:
-  # Waiting times are short, so that one sees what becomes of things.
+  # All are simulated. Waiting times are short, so that one sees what becomes of things.
   dmhub:
     kind: dmhub-loyalty
     base_url: %[4]q
-    app_id: %[5]s
-    secret_file: %[6]q
-    timeout: 1s
-    rate_limit: 0
-    quiet_period: 1s
-    early_grace: 2s
-    predecessor_wait: 5s
-    retry: {initial: 200ms, max: 2s}
+    app_id: %[6]s
+    secret_file: %[5]q
+    <<short>>
     semantics:
-      order_reads: dmhub-deals
+      # This DM Hub keeps customer deals apart, so that they show no order of this
+      # account's; but it refuses an order number that it has.
+      existing_order: refused
+      existing_order_reply: 409000 order exists
   dmhub-deals:
     kind: dmhub-deals
     base_url: %[4]q
     app_id: %[7]s
-    secret_file: %[6]q
-    timeout: 1s
-    rate_limit: 0
+    secret_file: %[5]q
+    <<short>>
+  heyshop:
+    kind: heyshop
+    base_url: %[4]q
+    secret_file: %[5]q
+    <<short>>
+  pospal:
+    kind: pospal
+    base_url: %[4]q
+    app_id: %[8]s
+    secret_file: %[5]q
+    daily_quota: %[9]d
+    <<short>>
 routes:
-  - {types: ["order.*", "point.*"], tenants: ["*"], accounts: [dmhub]}
+  - {types: ["order.*"], tenants: ["*"], accounts: [dmhub, dmhub-deals]}
+  - {types: ["point.*"], tenants: [default, "demo-*"], accounts: [dmhub]}
+  - {types: ["point.*", "level.*"], tenants: ["web-*"], accounts: [heyshop]}
+  - {types: ["member.*", "device.*", coupon.drawn, coupon.redeemed], tenants: ["*"], accounts: [dmhub]}
+  - {types: [coupon.code_added, coupon.code_used], tenants: ["*"], accounts: [pospal]}
 `
+
+// devShort is what all accounts of devConfig have in common.
+const devShort = `timeout: 2s
+    rate_limit: 0
+    quiet_period: 1s
+    early_grace: 2s
+    predecessor_wait: 5s
+    retry: {initial: 200ms, max: 2s}`
 
 // configure writes the configuration and reads it as every command does.
 func (s *servers) configure(o devOptions) error {
@@ -195,7 +223,8 @@ func (s *servers) configure(o devOptions) error {
 		}
 	}
 	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(8080)))
-	text := fmt.Sprintf(devConfig, s.nats.URL, database, listen, s.api.URL, sandboxApp, s.path("sandbox.secret"), sandboxDeals)
+	text := fmt.Sprintf(strings.ReplaceAll(devConfig, "<<short>>", devShort),
+		s.nats.URL, database, listen, s.api.URL, s.path("sandbox.secret"), sandboxApp, sandboxDeals, sandboxPospal, devQuota)
 	path := s.path("syncworker.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
@@ -234,7 +263,7 @@ func (s *servers) introduce(w io.Writer) {
 		database = string(s.config.Database.URL) // names the file with the password
 	}
 	fmt.Fprintf(w, "Postgres   %s\n", database)
-	fmt.Fprintf(w, "Vendor     %s/sandbox/summary   (simulated; also ledger, orders, members)\n", s.api.URL)
+	fmt.Fprintf(w, "Vendors    %s/sandbox/summary   (simulated; also ledger, orders, members)\n", s.api.URL)
 	fmt.Fprintf(w, "Worker     http://%s/readyz   (also /metrics)\n", s.config.HTTP.Listen)
 	fmt.Fprintf(w, "Config     %s   (other terminals: %s --config %[1]s …)\n\n", shown(s.path("syncworker.yaml")), self())
 }

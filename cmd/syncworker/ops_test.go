@@ -196,7 +196,7 @@ func TestADemoSuggestsNoReplayThatIsRefused(t *testing.T) {
 	stop, _ := s.start(t)
 	require.Eventually(t, func() bool { return s.states(t)["dead:refused"] == 2 }, 20*time.Second, 20*time.Millisecond)
 	stop()
-	d := &demo{servers: &servers{config: s.config}, tenant: "default"}
+	d := &demo{servers: &servers{config: s.config}, parts: []part{{tenant: "default"}}}
 	suggests := func(want string) {
 		t.Helper()
 		report := demoReport{Example: 1}

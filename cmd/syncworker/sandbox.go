@@ -12,11 +12,13 @@ import (
 	"syncworker/internal/sandbox"
 )
 
-// The application logins that the sandbox knows: loyalty, which writes, and
-// customer deals, which shows the same orders.
+// The logins that the sandbox knows: DM Hub's loyalty and customer deals, which
+// have the same members, a HeyShop shop and a Pospal store.
 const (
-	sandboxApp   = "sandbox"
-	sandboxDeals = "sandbox-deals"
+	sandboxApp     = "sandbox"
+	sandboxDeals   = "sandbox-deals"
+	sandboxHeyShop = "sandbox-heyshop" // in the ledger: a HeyShop account has a secret alone
+	sandboxPospal  = "sandbox-pospal"
 	// sandboxSecret is what opens the simulation where nobody chose another.
 	sandboxSecret = "sandbox"
 )
@@ -37,14 +39,16 @@ func (a *app) sandboxCmd() *cobra.Command {
 		Use:     "sandbox",
 		GroupID: groupRun,
 		Short:   "Run the simulated vendors alone",
-		Long: `Simulates DM Hub's HTTP API as its documents describe it, in memory: members,
-orders, refunds and points, with a ledger of every effect that a call has had.
-It is for trying things out, and it forgets everything when it ends.
+		Long: `Simulates the HTTP APIs of DM Hub, HeyShop and Pospal as their documents describe
+them, in memory: members, orders, refunds, points, coupons and levels, with a ledger
+of every effect that a call has had. It is for trying things out, and it forgets
+everything when it ends.
 
-Two logins share one shop's data: ` + sandboxApp + ` for kind dmhub-loyalty, ` + sandboxDeals + ` for
-kind dmhub-deals. What it holds and has seen can be read under /sandbox/ (summary,
-ledger, orders, members); POST /sandbox/faults and /sandbox/switches change how it
-behaves while it runs.`,
+There is a login for each kind of account: the app id ` + sandboxApp + ` for dmhub-loyalty,
+` + sandboxDeals + ` for dmhub-deals, which has the same members and orders, ` + sandboxPospal + `
+for pospal, and for heyshop the secret alone. What it holds and has seen can be read
+under /sandbox/ (summary, ledger, orders, members); POST /sandbox/faults and
+/sandbox/switches change how it behaves while it runs.`,
 		Example: `  syncworker sandbox --listen 127.0.0.1:8090 --members 100 --mobile 13800000000
   syncworker sandbox --faults 0.1          # one write in ten fails, before or after its effect
   curl -s localhost:8090/sandbox/summary`,
@@ -53,8 +57,8 @@ behaves while it runs.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8090", "`host:port` to listen on; port 0 picks a free one")
-	flags.StringVar(&o.secretFile, "secret-file", "", "`file` with the secret of both logins; without it the secret is the word "+sandboxSecret)
-	flags.IntVar(&o.members, "members", 100, "how many members there are at the start")
+	flags.StringVar(&o.secretFile, "secret-file", "", "`file` with the secret of all logins; without it the secret is the word "+sandboxSecret)
+	flags.IntVar(&o.members, "members", 100, "how many members each vendor has at the start")
 	flags.StringVar(&o.mobile, "mobile", "13800000000", "mobile number of the first member; the others count on from it")
 	flags.Int64Var(&o.points, "points", 1000, "points that each member has at the start")
 	flags.Float64Var(&o.faults, "faults", 0, "share of the writes that fail, from 0 to 1")
@@ -82,9 +86,12 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 	if err != nil {
 		return err
 	}
-	ids, err := vendor.SeedMembers(sandbox.Seed{Count: o.members, Mobile: o.mobile, Points: o.points})
-	if err != nil {
-		return err
+	var ids []int64 // the same in each store
+	for _, store := range []string{"", storeHeyShop, storePospal} {
+		ids, err = vendor.SeedMembers(sandbox.Seed{Store: store, Count: o.members, Mobile: o.mobile, Points: o.points})
+		if err != nil {
+			return err
+		}
 	}
 	server, err := sandbox.Listen(o.listen, vendor)
 	if err != nil {
@@ -98,10 +105,20 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 	return server.Close()
 }
 
-// newSandbox is a shop's vendor with its two logins.
+// The sandbox's stores: what DM Hub has is in the one without a name.
+const (
+	storeHeyShop = "heyshop"
+	storePospal  = "pospal"
+)
+
+// newSandbox is a shop's vendors with a login of each kind.
 func newSandbox(secret string, switches sandbox.Switches, rules []sandbox.Rule) (*sandbox.Sandbox, error) {
 	return sandbox.New(sandbox.Config{
-		Accounts:  []sandbox.Account{{AppID: sandboxApp, Secret: secret}, {AppID: sandboxDeals, Secret: secret}},
+		Accounts: []sandbox.Account{
+			{AppID: sandboxApp, Secret: secret}, {AppID: sandboxDeals, Secret: secret},
+			{AppID: sandboxHeyShop, Secret: secret, Store: storeHeyShop, Vendor: sandbox.HeyShop},
+			{AppID: sandboxPospal, Secret: secret, Store: storePospal, Vendor: sandbox.Pospal},
+		},
 		Switches:  switches,
 		Rules:     rules,
 		Seed:      1,
@@ -134,15 +151,20 @@ func faultRules(share float64) ([]sandbox.Rule, error) {
 
 // sandboxInfo is what somebody needs to use the sandbox.
 type sandboxInfo struct {
-	URL     string `json:"url"`
-	AppID   string `json:"app_id"`
-	DealsID string `json:"deals_app_id"`
-	Secret  string `json:"secret"`
-	Members string `json:"members"`
+	URL      string `json:"url"`
+	AppID    string `json:"app_id"`        // kind dmhub-loyalty
+	DealsID  string `json:"deals_app_id"`  // kind dmhub-deals
+	PospalID string `json:"pospal_app_id"` // kind pospal
+	HeyShop  string `json:"heyshop"`       // kind heyshop
+	Secret   string `json:"secret"`
+	Members  string `json:"members"`
 }
 
 func (a *app) introduceSandbox(url string, o sandboxOptions, ids []int64) error {
-	info := sandboxInfo{URL: url, AppID: sandboxApp, DealsID: sandboxDeals, Secret: "the word " + sandboxSecret, Members: "none"}
+	info := sandboxInfo{
+		URL: url, AppID: sandboxApp, DealsID: sandboxDeals, PospalID: sandboxPospal, HeyShop: "the secret alone",
+		Secret: "the word " + sandboxSecret, Members: "none",
+	}
 	if o.secretFile != "" {
 		info.Secret = "as in " + o.secretFile
 	}
