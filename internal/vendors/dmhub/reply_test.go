@@ -108,6 +108,20 @@ func TestMembersAreRememberedForAWhile(t *testing.T) {
 	require.False(t, ok)
 }
 
+func TestALookUpThatAForgetOvertookIsNotRemembered(t *testing.T) {
+	c := newMemberCache()
+	who := event.MemberIdentity{Type: "mobile", Value: "13912345678"}
+	now := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	asked := c.now()
+	c.forget(who)
+	c.put(who, "7", now, asked) // read before the number moved
+	_, ok := c.get(who, now)
+	require.False(t, ok)
+	c.put(who, "8", now, c.now())
+	id, _ := c.get(who, now)
+	require.Equal(t, "8", id)
+}
+
 func TestATokenStaysOutOfTheErrorOfItsReply(t *testing.T) {
 	for _, body := range []string{
 		`{"error_code":0,"access_token":"canary","expires_in":"soon"}`, `{"error_code":0,"access_token":"canary"}`,
