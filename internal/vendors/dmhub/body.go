@@ -15,7 +15,8 @@ import (
 // body is what is sent for an event, in the making.
 type body struct {
 	account *Account
-	call    vendors.Call
+	event   *event.Event
+	key     string // the vendor key of points
 	member  string // the vendor's id, empty where none is known
 	data    *event.Object
 	set     []event.Set
@@ -81,7 +82,7 @@ func (b *body) setMember(member string) {
 // pointUUID has the vendor recognize a repeat.
 func pointUUID(b *body) {
 	b.set = append(b.set,
-		event.Set{Key: "uuid", Value: quote(b.call.Key)},
+		event.Set{Key: "uuid", Value: quote(b.key)},
 		event.Set{Key: "uuid_timeout", Value: []byte(strconv.FormatInt(int64(b.account.uuidTimeout/time.Second), 10))})
 }
 
@@ -91,13 +92,13 @@ func pointDay(b *body) {
 		b.set = append(b.set, inUTC(b.data, "date")...)
 		return
 	}
-	b.set = append(b.set, event.Set{Key: "date", Value: quote(b.call.Event.Time.UTC().Format(time.RFC3339))})
+	b.set = append(b.set, event.Set{Key: "date", Value: quote(b.event.Time.UTC().Format(time.RFC3339))})
 }
 
 // pointRemark carries the uuid where the account says that it is read back there.
 func pointRemark(b *body) {
 	if b.account.semantics.PointTrace == Remark {
-		b.set = append(b.set, event.Set{Key: "remark", Value: quote(traced(b.call.Key, b.call.Event.Remark))})
+		b.set = append(b.set, event.Set{Key: "remark", Value: quote(traced(b.key, b.event.Remark))})
 	}
 }
 

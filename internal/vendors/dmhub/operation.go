@@ -117,7 +117,7 @@ func (w *write) match(r *vendors.Result, call vendors.Call, rep reply) {
 
 // makeBody returns what is sent for an event.
 func (w *write) makeBody(a *Account, call vendors.Call, member string, data *event.Object) (json.RawMessage, error) {
-	b := body{account: a, call: call, member: member, data: data, set: make([]event.Set, 0, 4)}
+	b := body{account: a, event: call.Event, key: call.Key, member: member, data: data, set: make([]event.Set, 0, 3)}
 	for _, c := range w.body {
 		c(&b)
 	}
