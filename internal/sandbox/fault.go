@@ -23,7 +23,8 @@ const (
 	TokenExpired    Fault = "token_expired"    // the gateway's token error; the token is invalid from then on
 )
 
-// Kinds of fault that can stand before or after the effect.
+// Kinds of fault that can stand before or after the effect, in DM Hub's words; the
+// other vendors' are in their dialects.
 const (
 	kindError       = "error"        // HTTP 200 with 500000
 	kindError500    = "error_500"    // HTTP 500 with 500000

@@ -1,5 +1,5 @@
-// Package sandbox simulates DM Hub over HTTP, written from the vendor's
-// documents alone, and keeps a ledger of what really took effect.
+// Package sandbox simulates the vendors over HTTP, written from their documents
+// alone, and keeps a ledger of what really took effect.
 //
 // It is the other side of the worker: it shares no code with the client, so
 // that a misreading on one side can't hide behind the same misreading on the
