@@ -110,9 +110,11 @@ func (a *app) aboutVendor(ctx context.Context, c config.Config, store *outbox.St
 			continue
 		}
 		if about.named(account, reads) {
+			about.byMember = false
 			return about, nil
 		}
-		if _, looksUp := vendor.(vendors.MemberFinder); looksUp && about.call.Member == "" && len(w.Event.Member.Identities) > 0 {
+		_, looksUp := vendor.(vendors.MemberFinder)
+		if looksUp && account == x.Account && about.call.Member == "" && len(w.Event.Member.Identities) > 0 {
 			known := about
 			known.call.Member = "1" // any: would there be a read if the member were known?
 			about.byMember = known.named(account, reads)

@@ -88,12 +88,12 @@ func (a *app) nameReads(c config.Config, account string) (vendors.Vendor, vendor
 
 // call makes one call under the account's rate and daily quota. An error is that it
 // wasn't made.
-func (r *reader) call(ctx context.Context, make func() vendors.Result) (vendors.Result, error) {
+func (r *reader) call(ctx context.Context, exchange func() vendors.Result) (vendors.Result, error) {
 	if err := r.pace.Wait(ctx); err != nil {
 		return vendors.Result{}, fmt.Errorf("waiting for rate_limit: %w", err)
 	}
 	if r.daily == 0 {
-		return make(), nil
+		return exchange(), nil
 	}
 	day, next := outbox.QuotaDay(r.now())
 	granted, err := r.store.ReserveQuota(ctx, r.app, day, 1, r.daily)
@@ -103,7 +103,7 @@ func (r *reader) call(ctx context.Context, make func() vendors.Result) (vendors.
 	if granted == 0 {
 		return vendors.Result{}, fmt.Errorf("%s isn't read: %s", r.account, quotaSpent(r.daily, next))
 	}
-	result := make()
+	result := exchange()
 	switch {
 	case result.Class == vendors.NotSent:
 		err = r.store.ReturnQuota(ctx, r.app, day, 1)
