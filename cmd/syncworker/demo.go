@@ -15,6 +15,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"syncworker/internal/consumer"
+	"syncworker/internal/event"
 	"syncworker/internal/trade"
 )
 
@@ -25,7 +26,7 @@ const demoPatience = 3 * time.Minute
 type demo struct {
 	*servers
 	parts   []part
-	known   map[string]bool // what the day's events are about; see meet
+	known   map[event.Identity]string // what the day's events are about; see about
 	seed    uint64
 	faults  float64
 	db      *pgx.Conn

@@ -10,7 +10,6 @@ import (
 	"github.com/shopspring/decimal"
 
 	"syncworker/internal/event"
-	"syncworker/internal/sandbox"
 )
 
 // bookRow is one sum on both sides. They agree where the vendor has exactly what
@@ -121,13 +120,9 @@ func (d *demo) books(ctx context.Context, r *demoReport) error {
 	if err != nil {
 		return err
 	}
-	theirs, effects := theirSide(d.ofThisDay())
-	for i := range r.Types {
-		t := &r.Types[i]
-		t.Effects = effects[traffic{t.Account, event.Type(t.Type)}]
-		if t.Effects < t.Delivered || t.Effects > t.Delivered+t.Held {
-			r.Problems = append(r.Problems, fmt.Sprintf("%s: %s: %d delivered, and %d effects at the vendor", t.Account, t.Type, t.Delivered, t.Effects))
-		}
+	theirs, effects := theirSide(d.deeds())
+	if err := d.effects(ctx, r, effects); err != nil {
+		return err
 	}
 	for _, b := range demoBooks {
 		row, differing := compare(b.account, b.sum, ours[b.book], theirs[b.book], open[traffic{b.account, b.decided}])
@@ -192,72 +187,4 @@ func (d *demo) ourSide(ctx context.Context) (ledger, doubts, error) {
 		return nil, nil, fmt.Errorf("reading the finance views: %w", err)
 	}
 	return ours, open, nil
-}
-
-// demoEffects says which events the vendors' effects are of. HeyShop has one call for
-// both directions.
-var demoEffects = map[string]traffic{
-	sandbox.OpDealCreate:       {demoLoyalty, event.OrderCreated},
-	sandbox.OpDealUpdate:       {demoLoyalty, event.OrderUpdated},
-	sandbox.OpDealCancel:       {demoLoyalty, event.OrderCancelled},
-	sandbox.OpDealDelete:       {demoLoyalty, event.OrderDeleted},
-	sandbox.OpDealRefund:       {demoLoyalty, event.OrderRefunded},
-	sandbox.OpDealDeleteRefund: {demoLoyalty, event.OrderRefundDeleted},
-	sandbox.OpPointIncr:        {demoLoyalty, event.PointIncremented},
-	sandbox.OpPointDecr:        {demoLoyalty, event.PointDecremented},
-	sandbox.OpMemberCreate:     {demoLoyalty, event.MemberRegistered},
-	sandbox.OpMemberUpdate:     {demoLoyalty, event.MemberUpdated},
-	sandbox.OpMemberBind:       {demoLoyalty, event.MemberIdentityBound},
-	sandbox.OpMemberUnbind:     {demoLoyalty, event.MemberIdentityRemoved},
-	sandbox.OpMemberMobile:     {demoLoyalty, event.MemberMobileChanged},
-	sandbox.OpCouponDraw:       {demoLoyalty, event.CouponDrawn},
-	sandbox.OpCouponRedeem:     {demoLoyalty, event.CouponRedeemed},
-	sandbox.OpDeviceRegister:   {demoLoyalty, event.DeviceRegistered},
-
-	sandbox.OpCustomerDealCreate:       {demoDeals, event.OrderCreated},
-	sandbox.OpCustomerDealUpdate:       {demoDeals, event.OrderUpdated},
-	sandbox.OpCustomerDealCancel:       {demoDeals, event.OrderCancelled},
-	sandbox.OpCustomerDealDelete:       {demoDeals, event.OrderDeleted},
-	sandbox.OpCustomerDealRefund:       {demoDeals, event.OrderRefunded},
-	sandbox.OpCustomerDealDeleteRefund: {demoDeals, event.OrderRefundDeleted},
-
-	sandbox.OpHeyShopAdjust:      {demoHeyShop, event.PointIncremented},
-	sandbox.OpHeyShopLevelCreate: {demoHeyShop, event.LevelCreated},
-	sandbox.OpHeyShopLevelUpdate: {demoHeyShop, event.LevelUpdated},
-	sandbox.OpHeyShopLevelDelete: {demoHeyShop, event.LevelDeleted},
-	sandbox.OpPospalCodeAdd:      {demoPospal, event.CouponCodeAdded},
-	sandbox.OpPospalCodeUse:      {demoPospal, event.CouponCodeUsed},
-}
-
-// theirSide sums up the vendors' ledger, and counts what isn't a repeat.
-func theirSide(all []sandbox.Effect) (ledger, map[traffic]int) {
-	l, effects := ledger{}, map[traffic]int{}
-	for _, e := range all {
-		of := demoEffects[e.Op]
-		if of.account == demoHeyShop && e.Points < 0 {
-			of.typ = event.PointDecremented
-		}
-		if !e.Repeat {
-			effects[of]++
-		}
-		key := pointUUID(e)
-		if of.account == demoHeyShop {
-			key = "id:" + e.Key
-		}
-		switch of.typ {
-		case event.OrderCreated, event.OrderUpdated:
-			l.add(book{of.account, sumPaid}, e.Key, e.Amount)
-		case event.OrderRefunded, event.OrderRefundDeleted:
-			l.add(book{of.account, sumRefunded}, e.Key, e.Amount)
-		case event.PointIncremented:
-			l.add(book{of.account, sumGranted}, key, decimal.NewFromInt(e.Points))
-		case event.PointDecremented:
-			l.add(book{of.account, sumTaken}, key, decimal.NewFromInt(-e.Points))
-		case event.CouponCodeAdded:
-			l.add(book{of.account, sumAdded}, e.Key, decimal.NewFromInt(1))
-		case event.CouponCodeUsed:
-			l.add(book{of.account, sumUsed}, e.Key, decimal.NewFromInt(1))
-		}
-	}
-	return l, effects
 }

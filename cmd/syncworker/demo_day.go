@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -137,44 +138,59 @@ func (d *demo) messages() iter.Seq[trade.Message] {
 	}
 }
 
-// meet learns what the day's events are about: orders, uuids, members, codes,
-// devices, levels and their titles.
+// meet learns what the day's events are about.
 func (d *demo) meet(now time.Time) {
-	d.known = map[string]bool{}
+	d.known = map[event.Identity]string{}
 	for m := range d.messages() {
 		e, err := event.Decode(event.Message(m), event.Limits{}, now)
-		if err != nil {
-			continue // to be rejected
-		}
-		for _, name := range []string{e.OrderNo, e.UUID, e.Key, e.Member.Key()} {
-			d.known[name] = true
-		}
-		if e.Type == event.LevelCreated {
-			var level struct{ Title string }
-			_ = json.Unmarshal(e.Data, &level) // it has been decoded
-			d.known[level.Title] = true
+		if err == nil { // others are rejected
+			d.known[e.Identity()] = d.about(&e)
 		}
 	}
-	delete(d.known, "")
 }
 
-// ofThisDay leaves out what an earlier day's leftovers have caused.
-func (d *demo) ofThisDay() []sandbox.Effect {
-	var own []sandbox.Effect
+// about names what an event is about as its vendor's ledger does: an order, a uuid,
+// a code, a device, a level or its title; else the member.
+func (d *demo) about(e *event.Event) string {
+	switch {
+	case e.Type == event.LevelCreated:
+		var level struct{ Title string }
+		_ = json.Unmarshal(e.Data, &level) // it has been decoded
+		return level.Title
+	case e.Type.Point() && d.config.Accounts(e.Type, e.Tenant)[0] != demoHeyShop:
+		return e.UUID
+	}
+	return cmp.Or(e.OrderNo, e.Key, e.Member.Key())
+}
+
+// deed is an effect with what it is about, in the words of the event.
+type deed struct {
+	sandbox.Effect
+	about string
+}
+
+// deeds are the effects of this day, without what an earlier day's leftovers have
+// caused. Who has registered today is known by the mobile number.
+func (d *demo) deeds() []deed {
+	today, named := map[string]bool{}, map[string]string{}
+	for _, about := range d.known {
+		today[about] = true
+	}
+	var own []deed
 	for _, e := range d.vendor.Effects() {
-		name := e.Key
+		about, member := e.Key, "id:"+strconv.FormatInt(e.Member, 10)
 		switch e.Op {
 		case sandbox.OpPointIncr, sandbox.OpPointDecr:
-			name = pointUUID(e)
-		case sandbox.OpHeyShopAdjust, sandbox.OpMemberUpdate, sandbox.OpMemberBind, sandbox.OpMemberUnbind, sandbox.OpMemberMobile, sandbox.OpCouponDraw:
-			name = "id:" + strconv.FormatInt(e.Member, 10)
+			about = pointUUID(e)
 		case sandbox.OpMemberCreate:
-			if d.known[name] { // from now on their id is known, too
-				d.known["id:"+strconv.FormatInt(e.Member, 10)] = true
-			}
+			named[member] = about
+		case sandbox.OpHeyShopAdjust:
+			about = member
+		case sandbox.OpMemberUpdate, sandbox.OpMemberBind, sandbox.OpMemberUnbind, sandbox.OpMemberMobile, sandbox.OpCouponDraw:
+			about = cmp.Or(named[member], member)
 		}
-		if d.known[name] {
-			own = append(own, e)
+		if today[about] {
+			own = append(own, deed{e, about})
 		}
 	}
 	return own
