@@ -257,6 +257,9 @@ func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
 	call.MayBeUpdated = l.mayHave(event.OrderUpdated)
 	call.MayBeRefunded = l.OpenRefunds > 0 || l.unclearRefund(w)
 	h.mu.Unlock()
+	if fail != nil && fail.Hold == MemberNotFound && call.Mark != "" {
+		fail = nil // the mark knows the member, whom the call may have taken the identity from
+	}
 	switch {
 	case fail != nil:
 		f = vendors.Finding{Found: vendors.Unavailable, Result: *fail}

@@ -496,7 +496,7 @@ func TestPropertiesOfWhatFollowsFromARead(t *testing.T) {
 			require.True(t, proven || found == vendors.Present, "cleared up by a read that proves nothing")
 		}
 		// What a delete leaves is nothing, and so is what isn't shown yet.
-		early := w.Type == event.OrderDeleted && (before.QuietUntil.IsZero() || s.Asked.Before(before.QuietUntil))
+		early := w.Type.Removes() && (before.QuietUntil.IsZero() || s.Asked.Before(before.QuietUntil))
 		require.Equal(t, found == vendors.Present && !early, after.State == outbox.Delivered)
 	})
 }

@@ -127,3 +127,50 @@ func TestPointsPassAChangeOfTheMemberThatIsHeld(t *testing.T) {
 	require.NoError(t, err)
 	s.eventually(map[string]int{"held": 1, "waiting": 1, "delivered": 4})
 }
+
+// mover is a vendor whose members can't be found any more by the name that an event
+// has for them, once it has taken effect.
+type mover struct {
+	*serial
+	moved bool
+}
+
+func (v *mover) Operation(event.Type) (vendors.Operation, bool) {
+	return vendors.Operation{Name: "DELETE /", NeedsMember: true, NeedsMark: true, Findable: true, EchoProves: true, Blocks: true}, true
+}
+
+func (v *mover) FindMember(context.Context, event.Member) (string, vendors.Result) {
+	r := vendors.Result{Class: vendors.Applied, Method: "GET", Path: "/", StartedAt: time.Now()}
+	if v.moved {
+		r.Class = vendors.Refused
+		return "", r
+	}
+	return "16508", r
+}
+
+func (v *mover) Push(ctx context.Context, call vendors.Call) vendors.Result {
+	v.moved = true
+	return v.serial.Push(ctx, call)
+}
+
+func (v *mover) Find(_ context.Context, call vendors.Call) vendors.Finding {
+	f := vendors.Finding{Found: vendors.Unclear, Result: vendors.Result{Class: vendors.Applied, Method: "GET", Path: "/", StartedAt: time.Now()}}
+	if call.Mark == "row 1" {
+		f.Found = vendors.Present
+	}
+	return f
+}
+
+func TestAMemberWhoIsNotFoundAnyMoreIsReadByTheMark(t *testing.T) {
+	s := newShop(t, func(*event.Event) vendors.Class { return vendors.Ambiguous })
+	s.accounts[0].Vendor = &mover{serial: newSerial(s, 0)}
+	s.accounts[0].Policy.QuietPeriod = 100 * time.Millisecond
+	s.begin()
+	payload := fmt.Sprintf(`{"specversion":"1.0","id":"c","source":"crm","type":"member.identity_removed","time":%q,"data":{"uuid":"u-1","type":"mobile","value":"139"}}`,
+		received.Format(time.RFC3339))
+	e, err := event.Decode(event.Message{Subject: "sync.events.member.identity_removed", Data: []byte(payload)}, event.Limits{}, received)
+	require.NoError(t, err)
+	_, err = s.Enqueue(t.Context(), outbox.Batch{Events: []outbox.Incoming{{Event: &e, Accounts: []string{"dmhub"}, Sequence: 1, Payload: []byte(payload)}}})
+	require.NoError(t, err)
+	s.eventually(map[string]int{"delivered": 1})
+}

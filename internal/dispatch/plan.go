@@ -114,7 +114,7 @@ func (p *plan) openQuestion() (Step, bool) {
 // changes reports whether an action about an unclear call may change something, or
 // believes that something has changed: a delete is read by what isn't there.
 func changes(w *outbox.Work, action Action) bool {
-	return action == Push || action == Find && w.Type == event.OrderDeleted
+	return action == Push || action == Find && w.Type.Removes()
 }
 
 // lacksCreate reports whether an order's event has an unclear call although its

@@ -69,6 +69,16 @@ func (t Type) Creates() bool {
 	return false
 }
 
+// Removes reports whether the effect is that something isn't there any more, so that
+// a read which doesn't show it yet looks like the effect.
+func (t Type) Removes() bool {
+	switch t {
+	case OrderDeleted, MemberIdentityRemoved, LevelDeleted:
+		return true
+	}
+	return false
+}
+
 // Sets reports whether the type sets a state that a later event of its lane may
 // set anew: one that is older than what has been set must not go out after it.
 func (t Type) Sets() bool {
