@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/shopspring/decimal"
+	"syncworker/internal/event"
 )
 
 // leaf is one value of a JSON text by its path: "lines[0].qty". An empty object or
@@ -170,9 +170,9 @@ func sameValue(a, b string, z zones) bool {
 	if !number.MatchString(textA) || !number.MatchString(textB) {
 		return false
 	}
-	x, errX := decimal.NewFromString(textA)
-	y, errY := decimal.NewFromString(textB)
-	return errX == nil && errY == nil && x.Equal(y)
+	x, okX := event.Decimal(textA)
+	y, okY := event.Decimal(textB)
+	return okX && okY && x.Equal(y)
 }
 
 // unquoted is the text of a JSON string, or the literal of anything else.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"strings"
 	"testing"
 
 	"github.com/shopspring/decimal"
@@ -51,4 +52,14 @@ func FuzzMoney(f *testing.F) {
 		require.NoError(t, err)
 		require.True(t, stored.Equal(e.Amount.Decimal))
 	})
+}
+
+func TestANumberThatWouldBeWrittenOutIsNoDecimal(t *testing.T) {
+	for s, want := range map[string]bool{
+		"1": true, "59.000000": true, "-0.5": true, "1e3": true, "90840682394599424": true,
+		"": false, "x": false, "1e999999999": false, "1e-999999999": false, "0." + strings.Repeat("1", 500): false,
+	} {
+		_, ok := Decimal(s)
+		require.Equal(t, want, ok, s)
+	}
 }

@@ -3,6 +3,8 @@ package event
 import (
 	"strconv"
 	"strings"
+
+	"github.com/shopspring/decimal"
 )
 
 const (
@@ -16,6 +18,16 @@ const (
 	// expand to a gigabyte, doesn't.
 	numberLimit = 400
 )
+
+// Decimal reads a number of whatever origin as a decimal; false where it is none, or
+// beyond what anybody means: arithmetic with 1e999999999 would write it out in full.
+func Decimal(s string) (decimal.Decimal, bool) {
+	if len(s) > numberLimit {
+		return decimal.Decimal{}, false
+	}
+	d, err := decimal.NewFromString(s)
+	return d, err == nil && d.Exponent() <= numberLimit && d.Exponent() >= -2*numberLimit
+}
 
 // number is a JSON number taken apart without arithmetic: whole and frac, put
 // one behind the other, times ten to the power of exp. It has no leading and no

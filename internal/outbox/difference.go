@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/shopspring/decimal"
+	"syncworker/internal/event"
 )
 
 // Difference is one field in which two contents of an event differ, as JSON
@@ -53,9 +53,9 @@ func sameLiteral(a, b string) bool {
 	if !number(a) || !number(b) {
 		return false
 	}
-	x, errX := decimal.NewFromString(a)
-	y, errY := decimal.NewFromString(b)
-	return errX == nil && errY == nil && x.Equal(y)
+	x, okX := event.Decimal(a)
+	y, okY := event.Decimal(b)
+	return okX && okY && x.Equal(y)
 }
 
 // flatten returns each leaf by its path. An empty object or array is a leaf.

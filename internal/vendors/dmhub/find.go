@@ -160,9 +160,9 @@ func direction(e *event.Event) string {
 
 // fits says whether a row has the direction and the points that were asked for.
 func (r pointRow) fits(e *event.Event) bool {
-	points, err := decimal.NewFromString(text(r.Point))
+	points, ok := event.Decimal(text(r.Point))
 	asked := decimal.NewFromInt(e.Points)
-	return err == nil && text(r.Type) == direction(e) &&
+	return ok && text(r.Type) == direction(e) &&
 		(points.Equal(asked) || e.DecrToZero && points.IsPositive() && points.LessThan(asked))
 }
 
@@ -188,7 +188,7 @@ func judge(ours []pointRow, e *event.Event, r vendors.Result, old bool) vendors.
 			shorten(string(row.Type), 20), shorten(string(row.Point), 20), direction(e), e.Points)
 		return f
 	}
-	points, _ := decimal.NewFromString(text(row.Point)) // fits has read it
+	points, _ := event.Decimal(text(row.Point)) // fits has read it
 	applied := points.IntPart()
 	f.Found = vendors.Present
 	f.Result.Receipt = vendors.Receipt{Ref: text(row.ID), Points: &applied}

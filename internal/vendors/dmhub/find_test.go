@@ -196,6 +196,7 @@ func TestFindReadsOrders(t *testing.T) {
 		{"created, amount as text", create, 200, deal("已付款", `"30"`), vendors.Present},
 		{"created with another amount", create, 200, deal("已付款", "30.01"), vendors.Unclear},
 		{"created, and perhaps updated since", updated, 200, deal("已付款", "30.01"), vendors.Present},
+		{"created with an amount beyond measure", create, 200, deal("已付款", "1e999999999"), vendors.Unclear},
 		{"created without an amount", create, 200, deal("已付款", "null"), vendors.Unclear},
 		{"not created", create, 200, notFound, vendors.Absent},
 		{"not created, with null", create, 200, "null", vendors.Absent},

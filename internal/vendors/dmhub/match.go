@@ -18,10 +18,10 @@ const cancelled = "已取消"
 func echoPoints(call vendors.Call, rep reply) (vendors.Receipt, string) {
 	e := call.Event
 	receipt := vendors.Receipt{Member: text(rep.fields["membershipId"])}
-	points, err := decimal.NewFromString(text(rep.fields["point"]))
+	points, ok := event.Decimal(text(rep.fields["point"]))
 	asked := decimal.NewFromInt(e.Points)
 	switch {
-	case err != nil:
+	case !ok:
 		return receipt, "point is missing"
 	case e.DecrToZero && points.IsPositive() && points.LessThan(asked):
 		// Less was there than was asked for.
@@ -68,8 +68,8 @@ func echoCreated(call vendors.Call, rep reply) (vendors.Receipt, string) {
 
 // sameAmount compares money; an event that names no amount agrees with any.
 func sameAmount(got string, asked decimal.NullDecimal) bool {
-	d, err := decimal.NewFromString(got)
-	return err == nil && (!asked.Valid || d.Equal(asked.Decimal))
+	d, ok := event.Decimal(got)
+	return ok && (!asked.Valid || d.Equal(asked.Decimal))
 }
 
 // personal lists the values of an event that name a person.

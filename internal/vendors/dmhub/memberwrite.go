@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/shopspring/decimal"
-
 	"syncworker/internal/event"
 	"syncworker/internal/vendors"
 )
@@ -142,9 +140,9 @@ func sameText(a, b string) bool {
 	if a == b {
 		return true
 	}
-	x, err := decimal.NewFromString(a)
-	y, err2 := decimal.NewFromString(b)
-	return err == nil && err2 == nil && x.Equal(y)
+	x, ok := event.Decimal(a)
+	y, ok2 := event.Decimal(b)
+	return ok && ok2 && x.Equal(y)
 }
 
 // echoBound wants each identity that was to be bound in §6's array.

@@ -153,15 +153,9 @@ func id(raw json.RawMessage) int64 {
 	return n
 }
 
-// number reads a decimal, as a number or a string. Its size is bounded: comparing
-// with 1e999999999 would write it out in full.
+// number reads a decimal, as a number or a string.
 func number(raw json.RawMessage) (decimal.Decimal, bool) {
-	s := text(raw)
-	if s == "" || len(s) > 64 {
-		return decimal.Zero, false
-	}
-	d, err := decimal.NewFromString(s)
-	return d, err == nil && d.Exponent() <= 30 && d.Exponent() >= -64
+	return event.Decimal(text(raw))
 }
 
 // shorten makes a vendor's text fit to be kept: printable, and at most n runes.
