@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"syncworker/internal/config"
+	"syncworker/internal/event"
 	"syncworker/internal/sandbox"
 	"syncworker/internal/vendors"
 	"syncworker/internal/vendors/every"
@@ -102,5 +104,29 @@ func TestEveryKindOfAccountCanBeRead(t *testing.T) {
 			require.NotEmpty(t, r.Columns, r.Name)
 			require.Truef(t, slices.ContainsFunc(k.Endpoints, func(e vendors.Endpoint) bool { return e.Read == r.Name }), "%s: %s is of no endpoint", k.Name, r.Name)
 		}
+	}
+}
+
+func TestOnlyWhatKeysNameIsTakenUnseen(t *testing.T) {
+	rows := []json.RawMessage{[]byte(`{"id":5}`)}
+	call := vendors.Call{Event: &event.Event{UUID: "l-0001"}}
+	for name, tt := range map[string]struct {
+		resource vendors.Resource
+		want     int
+	}{
+		"one thing by its key": {vendors.Resource{Keys: []string{"id"}}, 0},
+		"a list of one":        {vendors.Resource{}, -1},
+		"a page of one":        {vendors.Resource{Keys: []string{"customer"}, Paged: true}, -1},
+	} {
+		require.Equal(t, tt.want, (&vendorRead{Resource: tt.resource, call: call}).choose(rows).row, name)
+	}
+}
+
+func TestTimesWithoutAZoneAreTheVendors(t *testing.T) {
+	c := kinds().Default()
+	c.Vendors = map[string]config.Account{"dmhub": {Kind: "dmhub-loyalty"}, "pospal": {Kind: "pospal"}}
+	for account, want := range map[string]int{"dmhub": 0, "pospal": 8 * 60 * 60} {
+		_, offset := time.Date(2026, 11, 21, 0, 0, 0, 0, zoneOf(c, account)).Zone()
+		require.Equal(t, want, offset, account)
 	}
 }
