@@ -54,6 +54,7 @@ func TestDemoEndsAsItHasTo(t *testing.T) {
 		require.Empty(t, report.Problems)
 		require.Equal(t, tt.day, report.Day, "the next demo in a folder is another day")
 		requireEveryAccount(t, report)
+		requireTwoScreens(t, report)
 		require.Equal(t, tt.faults != "0", report.Faults > 0)
 	}
 	requireNoSecret(t, dir)
@@ -87,6 +88,23 @@ func requireEveryAccount(t *testing.T, report demoReport) {
 	for _, b := range report.Books {
 		require.True(t, b.Agree, "%+v", b)
 		require.True(t, b.Vendor.IsPositive(), "%+v", b)
+	}
+}
+
+// requireTwoScreens: people see each account, and no more than they can take in.
+func requireTwoScreens(t *testing.T, report demoReport) {
+	t.Helper()
+	var out bytes.Buffer
+	a := &app{stdout: &out, output: outputTable}
+	require.NoError(t, a.printDemo(nil, &report, devOptions{exit: true}))
+	for _, b := range report.Books {
+		require.Regexp(t, `(?m)^│ `+b.Account+` +│`, out.String())
+	}
+	require.Contains(t, out.String(), "Everything ended as it had to")
+	lines := strings.Split(out.String(), "\n")
+	require.LessOrEqual(t, len(lines), 120)
+	for _, line := range lines {
+		require.LessOrEqual(t, len([]rune(line)), 132)
 	}
 }
 
