@@ -144,8 +144,8 @@ func (s Situation) unclear(d outbox.Delivery, asked time.Duration) outbox.Delive
 func (s Situation) AfterFind(d outbox.Delivery, w *outbox.Work, f vendors.Finding) outbox.Delivery {
 	switch f.Found {
 	case vendors.Present:
-		if w.Type.Removes() && s.tooEarly(&d) {
-			return readAgain(d, d.QuietUntil) // what was to go may not be shown yet
+		if readAsState(w.Type) && s.tooEarly(&d) {
+			return readAgain(d, d.QuietUntil)
 		}
 		if f.Result.Receipt.Points != nil {
 			d.PointsApplied = f.Result.Receipt.Points

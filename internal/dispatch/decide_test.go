@@ -17,45 +17,88 @@ import (
 // afterPush is what a delivery comes to by the operation, what was before and
 // the answer: the first column is one of variants, the second a history.
 const afterPush = `
-operation       before  applied                   already applied             refused                        refused, perhaps early         ambiguous
-points          clean   delivered                 unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
-points          keyused unknown:echo_unproven     unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
-points          unclear unknown:echo_unproven     unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  pending:no_answer
-points          late    unknown:echo_unproven     unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
-points-untraced clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
-points-untraced unclear held:echo_unproven        held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
-points-untraced late    held:echo_unproven        held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
-points-refusing clean   delivered                 unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
-points-refusing unclear delivered                 unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  pending:no_answer
-points-refusing late    delivered                 unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
-to-zero         clean   unknown:amount_unread     unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
-to-zero         keyused unknown:echo_unproven     unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
-to-zero         unclear unknown:echo_unproven     unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  pending:no_answer
-to-zero         late    unknown:echo_unproven     unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
-create          clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  held:unclear
-create          keyused delivered                 held:duplicate_reported     dead:refused                   pending:early                  held:unclear
-create          unclear delivered                 held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
-create-read     clean   delivered                 unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
-create-read     unclear delivered                 unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
-create-replaced clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
-create-replaced unclear delivered                 held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
-create-refused  clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
-create-refused  unclear delivered                 delivered                   held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
-update          clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
-update          unclear delivered                 held:duplicate_reported     pending:repeat_again           pending:repeat_again           pending:no_answer
-cancel          clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
-cancel          unclear delivered                 held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
-cancel-read     clean   delivered                 unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
-cancel-read     unclear delivered                 unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
-delete          clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
-delete          unclear delivered                 held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
-delete-read     clean   delivered                 unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
-delete-read     unclear delivered                 unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
-refund          clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  held:unclear
-refund          keyused delivered                 held:duplicate_reported     dead:refused                   pending:early                  held:unclear
-refund          unclear delivered                 held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
-refund-deleted  clean   delivered                 held:duplicate_reported     dead:refused                   pending:early                  held:unclear
-refund-deleted  unclear delivered                 held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
+operation            before   applied                already applied             refused                        refused, perhaps early         ambiguous
+points               clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
+points               keyused  unknown:echo_unproven  unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
+points               unclear  unknown:echo_unproven  unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  pending:no_answer
+points               late     unknown:echo_unproven  unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+points-untraced      clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
+points-untraced      unclear  held:echo_unproven     held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
+points-untraced      late     held:echo_unproven     held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
+points-refusing      clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
+points-refusing      unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  pending:no_answer
+points-refusing      late     delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+to-zero              clean    unknown:amount_unread  unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
+to-zero              keyused  unknown:echo_unproven  unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
+to-zero              unclear  unknown:echo_unproven  unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  pending:no_answer
+to-zero              late     unknown:echo_unproven  unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+create               clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  held:unclear
+create               keyused  delivered              held:duplicate_reported     dead:refused                   pending:early                  held:unclear
+create               unclear  delivered              held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
+create-read          clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+create-read          unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+create-replaced      clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
+create-replaced      unclear  delivered              held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
+create-refused       clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
+create-refused       unclear  delivered              delivered                   held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
+update               clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
+update               unclear  delivered              held:duplicate_reported     pending:repeat_again           pending:repeat_again           pending:no_answer
+cancel               clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
+cancel               unclear  delivered              held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
+cancel-read          clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+cancel-read          unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+delete               clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
+delete               unclear  delivered              held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     pending:no_answer
+delete-read          clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+delete-read          unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+refund               clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  held:unclear
+refund               keyused  delivered              held:duplicate_reported     dead:refused                   pending:early                  held:unclear
+refund               unclear  delivered              held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
+refund-deleted       clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  held:unclear
+refund-deleted       unclear  delivered              held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
+register             clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+register             unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+member               clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
+member               unclear  delivered              held:duplicate_reported     pending:repeat_again           pending:repeat_again           pending:no_answer
+bind                 clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+bind                 unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+unbind               clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+unbind               unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+mobile               clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+mobile               unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+draw                 clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+draw                 unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+redeem               clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+redeem               unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+device               clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
+device               unclear  delivered              held:duplicate_reported     pending:repeat_again           pending:repeat_again           pending:no_answer
+deal                 clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+deal                 unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+deal-update          clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  pending:no_answer
+deal-update          unclear  delivered              held:duplicate_reported     pending:repeat_again           pending:repeat_again           pending:no_answer
+deal-cancel          clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+deal-cancel          unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+deal-delete          clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+deal-delete          unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+deal-refund          clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  held:unclear
+deal-refund          unclear  delivered              held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
+deal-refund-deleted  clean    delivered              held:duplicate_reported     dead:refused                   pending:early                  held:unclear
+deal-refund-deleted  unclear  delivered              held:duplicate_reported     held:refused_after_unclear     held:refused_after_unclear     held:unclear
+adjust               clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+adjust               unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+adjust               late     delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+adjust               keyused  delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+level                clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+level                unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+level-update         clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+level-update         unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+level-delete         clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+level-delete         unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
+code                 clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  pending:no_answer
+code                 unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  pending:no_answer
+code                 late     delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  pending:no_answer
+code-use             clean    delivered              unknown:duplicate_reported  dead:refused                   pending:early                  unknown:no_answer
+code-use             unclear  delivered              unknown:duplicate_reported  unknown:refused_after_unclear  unknown:refused_after_unclear  unknown:no_answer
 `
 
 // answers are the columns of afterPush.
@@ -310,6 +353,16 @@ func TestWhatFollowsFromARead(t *testing.T) {
 			"held:mismatch held:mismatch pending:proven_gone held:amount_unread"},
 		{"delete-read", vendors.Present, true, "delivered"},
 		{"delete-read", vendors.Present, false, ""},
+		{"level-update", vendors.Present, true, "delivered"},
+		{"level-update", vendors.Present, false, ""},
+		{"level-delete", vendors.Present, false, ""},
+		{"bind", vendors.Present, true, "delivered"},
+		{"bind", vendors.Present, false, ""},
+		{"adjust", vendors.Present, false, "delivered"},
+		{"adjust", vendors.Unclear, true, "held:mismatch"},
+		{"level", vendors.Absent, true, "pending:proven_gone pending:proven_gone pending:proven_gone " +
+			"held:mismatch held:mismatch pending:proven_gone held:amount_unread"},
+		{"code", vendors.Unclear, true, "held:mismatch"},
 		{"cancel-read", vendors.Absent, true, "pending:proven_gone pending:proven_gone pending:proven_gone " +
 			"held:mismatch held:mismatch pending:proven_gone held:amount_unread"},
 		{"points", vendors.Absent, false, ""},
@@ -495,8 +548,7 @@ func TestPropertiesOfWhatFollowsFromARead(t *testing.T) {
 		if before.Ambiguous && !after.Ambiguous {
 			require.True(t, proven || found == vendors.Present, "cleared up by a read that proves nothing")
 		}
-		// What a delete leaves is nothing, and so is what isn't shown yet.
-		early := w.Type.Removes() && (before.QuietUntil.IsZero() || s.Asked.Before(before.QuietUntil))
+		early := readAsState(w.Type) && (before.QuietUntil.IsZero() || s.Asked.Before(before.QuietUntil))
 		require.Equal(t, found == vendors.Present && !early, after.State == outbox.Delivered)
 	})
 }

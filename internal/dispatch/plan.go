@@ -112,9 +112,9 @@ func (p *plan) openQuestion() (Step, bool) {
 }
 
 // changes reports whether an action about an unclear call may change something, or
-// believes that something has changed: a delete is read by what isn't there.
+// believes that something has changed.
 func changes(w *outbox.Work, action Action) bool {
-	return action == Push || action == Find && w.Type.Removes()
+	return action == Push || action == Find && readAsState(w.Type)
 }
 
 // lacksCreate reports whether an order's event has an unclear call although its
@@ -389,8 +389,8 @@ func (p *plan) move(w *outbox.Work) (Action, outbox.Delivery) {
 		return Find, next
 	case d.State != outbox.Unknown && !d.Ambiguous:
 		return Push, next
-	case d.Type == event.OrderDeleted && op.Findable:
-		return Find, next // a repeat is an error where the first has taken effect
+	case readAsState(d.Type) && op.Findable:
+		return Find, next // a repeat may be an error where the first has taken effect
 	case mayRepeat(op, d, p.now) && op.Repeat == vendors.RepeatAlways && p.now.Before(p.quiet(d)):
 		// An earlier call may still arrive, and must not after what follows it.
 		if op.Findable {

@@ -10,6 +10,7 @@ import (
 
 	"syncworker/internal/event"
 	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
 	"syncworker/internal/vendors/dmhub"
 )
 
@@ -424,10 +425,7 @@ func TestWhatAMemberDoesNext(t *testing.T) {
 }
 
 func TestWhatTheAccountHasNoCallForIsHeld(t *testing.T) {
-	deals, err := dmhub.NewDeals(dmhub.Config{
-		Name: "deals", BaseURL: "https://vendor.invalid", AppID: "app", Secret: "s", Timeout: time.Second, MaxInFlight: 1,
-	}, nil)
-	require.NoError(t, err)
+	none := func(event.Type) (vendors.Operation, bool) { return vendors.Operation{}, false }
 	for _, x := range []struct{ first, second, want string }{
 		{"update:u1 pending", "cancel pending at=1m", "1 held:unsupported, 2 waiting:predecessor_held"},
 		{"incr:a pending", "incr:b held:vendor_key_conflict at=1m", "1 held:unsupported, 2 held:vendor_key_conflict"},
@@ -437,6 +435,6 @@ func TestWhatTheAccountHasNoCallForIsHeld(t *testing.T) {
 		if l.Work[0].Type.Point() {
 			l.Kind = outbox.MemberLane
 		}
-		require.Equal(t, x.want, shown(Plan(&l, deals.Operation, testPolicy(), planned)))
+		require.Equal(t, x.want, shown(Plan(&l, none, testPolicy(), planned)))
 	}
 }

@@ -74,3 +74,11 @@ func mayRepeat(op vendors.Operation, d *outbox.Delivery, at time.Time) bool {
 	}
 	return false
 }
+
+// readAsState reports whether a read shows the effect of a type as a state that may
+// have been before: what an order, a level or an identity leaves is nothing, and so
+// is what isn't shown yet; a level that was set back is as it was. Reads may lag, so
+// that either answer counts only after the quiet period.
+func readAsState(t event.Type) bool {
+	return t.Sets() || t.Removes()
+}

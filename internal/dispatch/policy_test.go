@@ -87,3 +87,24 @@ func TestWhenAWriteMayBeRepeated(t *testing.T) {
 		require.Equal(t, x.want, mayRepeat(x.op, &d, received.Add(x.after)), x.name)
 	}
 }
+
+// A level that was set to something else and back is as it was: a read that lags
+// would show the first.
+func TestWhatIsReadAsAStateIsReadOnceMoreWhenItsCallCanNotArriveAnyMore(t *testing.T) {
+	for name, want := range map[string]Action{
+		"level-update": Find, "level-delete": Find, "unbind": Find, "delete-read": Find,
+		"deal": Push, "deal-cancel": Push, "cancel-read": Push,
+	} {
+		v := variants[name]
+		w := v.work(1)
+		now := v.history(w, unclear)
+		w.State, w.Reason, w.QuietUntil = outbox.Unknown, NoAnswer, now
+		l := Lane{Work: []*outbox.Work{w}, LaneState: outbox.LaneState{Created: string(outbox.Delivered)}}
+		if w.Type.Order() {
+			l.Kind = outbox.OrderLane
+		}
+		op := v.operation(t)
+		step := Plan(&l, func(event.Type) (vendors.Operation, bool) { return op, true }, testPolicy(), now)
+		require.Equal(t, want, step.Action, name)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"syncworker/internal/outbox"
 	"syncworker/internal/vendors"
 	"syncworker/internal/vendors/dmhub"
+	"syncworker/internal/vendors/every"
 )
 
 var received = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
@@ -28,7 +29,8 @@ func testPolicy() Policy {
 // variant is a type at an account with certain semantics.
 type variant struct {
 	kind   event.Type
-	reads  bool // semantics.order_reads is set
+	at     string // the kind of account; empty is DM Hub's loyalty
+	reads  bool   // semantics.order_reads is set
 	said   dmhub.Semantics
 	toZero bool
 }
@@ -50,7 +52,38 @@ var variants = map[string]variant{
 	"delete-read":     {kind: event.OrderDeleted, reads: true},
 	"refund":          {kind: event.OrderRefunded, reads: true},
 	"refund-deleted":  {kind: event.OrderRefundDeleted, reads: true},
+
+	"register": {kind: event.MemberRegistered},
+	"member":   {kind: event.MemberUpdated},
+	"bind":     {kind: event.MemberIdentityBound},
+	"unbind":   {kind: event.MemberIdentityRemoved},
+	"mobile":   {kind: event.MemberMobileChanged},
+	"draw":     {kind: event.CouponDrawn},
+	"redeem":   {kind: event.CouponRedeemed},
+	"device":   {kind: event.DeviceRegistered},
+
+	"deal":                {at: customerDeals, kind: event.OrderCreated},
+	"deal-update":         {at: customerDeals, kind: event.OrderUpdated},
+	"deal-cancel":         {at: customerDeals, kind: event.OrderCancelled},
+	"deal-delete":         {at: customerDeals, kind: event.OrderDeleted},
+	"deal-refund":         {at: customerDeals, kind: event.OrderRefunded},
+	"deal-refund-deleted": {at: customerDeals, kind: event.OrderRefundDeleted},
+
+	"adjust":       {at: heyShop, kind: event.PointIncremented},
+	"level":        {at: heyShop, kind: event.LevelCreated},
+	"level-update": {at: heyShop, kind: event.LevelUpdated},
+	"level-delete": {at: heyShop, kind: event.LevelDeleted},
+
+	"code":     {at: posPal, kind: event.CouponCodeAdded},
+	"code-use": {at: posPal, kind: event.CouponCodeUsed},
 }
+
+// Kinds of account, beside DM Hub's loyalty.
+const (
+	customerDeals = "dmhub-deals"
+	heyShop       = "heyshop"
+	posPal        = "pospal"
+)
 
 // account returns a DM Hub account with these semantics: its facts are what the
 // decisions stand on. It is never called.
@@ -83,7 +116,17 @@ func (handy) Refresh(context.Context, int64, vendors.FetchToken) (vendors.Token,
 }
 
 func (v variant) operation(t require.TestingT) vendors.Operation {
-	op, ok := v.account(t).Operation(v.kind)
+	at := vendors.Vendor(v.account(t))
+	for _, kind := range every.Kinds() {
+		if kind.Name == v.at {
+			var err error
+			at, err = kind.New(vendors.Setup{
+				Name: v.at, BaseURL: "https://vendor.invalid", AppID: "app", Secret: "s", Timeout: 10 * time.Second, MaxInFlight: 4,
+			})
+			require.NoError(t, err)
+		}
+	}
+	op, ok := at.Operation(v.kind)
 	require.True(t, ok)
 	return op
 }
@@ -139,13 +182,26 @@ func readable(d outbox.Delivery) string {
 	return string(d.State) + ":" + d.Reason
 }
 
-func TestVariantsAreTheTypesOfTheContract(t *testing.T) {
-	seen := map[event.Type]bool{}
+func TestVariantsAreAllThatVendorsTake(t *testing.T) {
+	seen := map[variant]bool{}
 	for _, v := range variants {
-		seen[v.kind] = true
+		seen[variant{kind: v.kind, at: v.at}] = true
 	}
-	seen[event.PointDecremented] = true
+	types := map[event.Type]bool{}
+	for _, kind := range every.Kinds() {
+		at := kind.Name
+		if at == "dmhub-loyalty" {
+			at = ""
+		}
+		for _, taken := range kind.Takes {
+			types[taken] = true
+			if taken == event.PointDecremented {
+				taken = event.PointIncremented // to-zero is the one that differs
+			}
+			require.True(t, seen[variant{kind: taken, at: at}], "%s at %s has no row in the tables of outcomes", taken, kind.Name)
+		}
+	}
 	for _, kind := range event.Types() {
-		require.True(t, seen[kind] || !kind.Order() && !kind.Point(), "%s has no row in the tables of outcomes", kind)
+		require.True(t, types[kind], "no vendor takes %s", kind)
 	}
 }
