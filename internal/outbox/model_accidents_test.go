@@ -176,7 +176,7 @@ func (m *model) decide(t *rapid.T) {
 			outbox.Replay, outbox.Cancel, outbox.Applied, outbox.NotApplied, outbox.SendAgain,
 		}).Draw(t, "action"),
 		Actor: "ann@till", Why: "the shop asked", Evidence: "seen", Accounts: []string{account, otherAccount},
-		Route: func(event.Type, string) []string { return []string{account} },
+		Route: func(event.Type, string) []string { return []string{account} }, Blocks: blocks,
 	}
 	if d.state == outbox.Held && d.owner != nil && dec.Action != outbox.Cancel {
 		panic(impossible("a worker is about to put it down, and Act waits for that"))

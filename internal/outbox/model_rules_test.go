@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -33,6 +34,8 @@ type row struct {
 	reason        string
 	ambiguous     bool
 	everAmbiguous bool
+	blocks        bool
+	mark          string
 	calls         int
 	time          time.Time
 	next          *time.Time
@@ -56,13 +59,13 @@ func (m *model) look() *snapshot {
 	s := &snapshot{deliveries: map[int64]*row{}, lanes: map[outbox.Lane]*laneRow{}, ended: map[outbox.Token]bool{}}
 	const deliveries = `
 		SELECT d.id, d.owner, d.lane, d.account, d.type, d.state, d.reason, d.ambiguous, d.ever_ambiguous, d.calls,
-		       d.event_time, d.next_attempt_at, i.tenant, i.kind, i.order_no, i.uuid
+		       d.blocks, coalesce(d.mark, ''), d.event_time, d.next_attempt_at, i.tenant, i.kind, i.order_no, i.uuid
 		FROM outbox.deliveries d JOIN outbox.identities i USING (event_id)`
 	m.each(deliveries, func(rows pgx.Rows) error {
 		r := &row{}
 		i := &r.identity
 		err := rows.Scan(&r.id, &r.owner, &r.lane, &r.account, &r.kind, &r.state, &r.reason, &r.ambiguous,
-			&r.everAmbiguous, &r.calls, &r.time, &r.next, &i.Tenant, &i.Kind, &i.OrderNo, &i.UUID)
+			&r.everAmbiguous, &r.calls, &r.blocks, &r.mark, &r.time, &r.next, &i.Tenant, &i.Kind, &i.OrderNo, &i.UUID)
 		s.deliveries[r.id] = r
 		return err
 	})
@@ -131,7 +134,8 @@ func (s *snapshot) deletedAtVendor(id event.Identity) bool {
 func (s *snapshot) overtakes(kind outbox.LaneKind, w *outbox.Work) bool {
 	for _, d := range s.deliveries {
 		order := cmp.Or(outbox.Rank(d.kind)-outbox.Rank(w.Type), int16(d.time.Compare(w.EventTime)), int16(cmp.Compare(d.id, w.ID)))
-		passes := kind == outbox.MemberLane && (d.state == outbox.Held || d.state == outbox.Unknown)
+		aside := d.state == outbox.Held || d.state == outbox.Unknown || d.blocks && d.state == outbox.Waiting
+		passes := kind != outbox.OrderLane && aside && (!d.blocks || !w.Blocks && outbox.Rank(d.kind) > 0)
 		if d.lane == w.Lane && d.owner == nil && order < 0 && !passes {
 			return true
 		}
@@ -147,6 +151,7 @@ func (m *model) check(t *rapid.T) {
 	}
 	require.Equal(t, m.deeds, now.deeds, "each decision is audited")
 	m.checkNothingIsLost(now)
+	m.checkVendorKeys(now)
 	for _, id := range sortedIDs(now) {
 		d := now.deliveries[id]
 		m.checkDelivery(now, d)
@@ -180,6 +185,24 @@ func (m *model) checkNothingIsLost(now *snapshot) {
 	}
 }
 
+// checkVendorKeys asserts that what tenants share at an account is one's.
+func (m *model) checkVendorKeys(now *snapshot) {
+	has := map[string]int64{}
+	for _, d := range now.deliveries {
+		point := d.kind.Point()
+		if !point && d.kind != event.CouponRedeemed || d.account == "" {
+			continue
+		}
+		require.True(m.t, d.reason != outbox.ReasonVendorKey || d.calls == 0, "delivery %d is called, and its key is another's", d.id)
+		if d.calls == 0 {
+			continue
+		}
+		key := fmt.Sprint(d.account, point, d.identity.UUID)
+		require.Zero(m.t, has[key], "called for one key: delivery %d, as is", d.id)
+		has[key] = d.id
+	}
+}
+
 func (m *model) checkDelivery(now *snapshot, d *row) {
 	if was := m.before.deliveries[d.id]; was != nil {
 		if was.state == outbox.Delivered || was.state == outbox.Cancelled {
@@ -189,6 +212,13 @@ func (m *model) checkDelivery(now *snapshot, d *row) {
 		require.GreaterOrEqual(m.t, d.calls, was.calls)
 	}
 	require.True(m.t, d.everAmbiguous || !d.ambiguous)
+	require.Equal(m.t, m.marks[d.id], d.mark)
+	switch was := m.before.deliveries[d.id]; {
+	case was != nil:
+		require.Equal(m.t, was.blocks, d.blocks)
+	case d.account != "" && d.reason != outbox.ReasonVendorKey:
+		require.Equal(m.t, blocks(d.account, d.kind), d.blocks, "%s at %s", d.kind, d.account)
+	}
 	if d.state.Final() {
 		require.NotNil(m.t, d.owner, "what is final isn't at rest")
 		return
@@ -254,7 +284,7 @@ func (m *model) checkLane(now *snapshot, l *laneRow) {
 // learn adds what a delivery has become to what its lane has to know.
 func (m *model) learn(now *snapshot, d *row) {
 	was := m.before.deliveries[d.id]
-	if was != nil && was.state == d.state || d.identity.Tenant != now.lanes[d.lane].tenant || d.reason == outbox.ReasonRouted {
+	if was != nil && was.state == d.state || d.kind.Order() && d.identity.Tenant != now.lanes[d.lane].tenant || d.reason == outbox.ReasonRouted {
 		return
 	}
 	facts := m.facts[d.lane]

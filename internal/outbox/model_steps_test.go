@@ -30,22 +30,45 @@ func (m *model) join(t *rapid.T) {
 	})
 }
 
-// modelled are the types that have rules of their own in the store.
-var modelled = slices.DeleteFunc(event.Types(), func(t event.Type) bool { return !t.Order() && !t.Point() })
+// trades are the types that meet in one run: those of orders and points, what blocks
+// beside points in a member's lane, and coupons, whose codes all tenants of an account
+// share.
+var trades = [][]event.Type{
+	slices.DeleteFunc(event.Types(), func(t event.Type) bool { return !t.Order() && !t.Point() }),
+	{event.MemberUpdated, event.MemberUpdated, event.MemberRegistered, event.PointIncremented},
+	{event.CouponDrawn, event.CouponRedeemed, event.CouponRedeemed},
+}
 
-// drawLine is an event of few orders and members, so that they meet.
-func drawLine(t *rapid.T) line {
+// blocks is Batch.Blocks: one account as DM Hub's loyalty, one as HeyShop.
+func blocks(name string, t event.Type) bool {
+	return !t.Order() && (!t.Point() || name == otherAccount)
+}
+
+// drawLine is an event of few orders, members and coupons, so that they meet.
+func drawLine(t *rapid.T, trade []event.Type) line {
 	l := line{
-		kind:   rapid.SampledFrom(modelled).Draw(t, "type"),
+		kind:   rapid.SampledFrom(trade).Draw(t, "type"),
 		minute: rapid.IntRange(0, 5).Draw(t, "minute"),
 		tenant: rapid.SampledFrom([]string{"", "", "", "", "", "", "", "b"}).Draw(t, "tenant"),
 		amount: rapid.SampledFrom([]string{"30", "30", "30", "31"}).Draw(t, "amount"),
 	}
 	uuid := rapid.IntRange(1, 4).Draw(t, "uuid")
+	member := rapid.SampledFrom([]string{"13800000001", "13800000002"})
 	switch l.kind {
+	case event.MemberUpdated, event.MemberRegistered:
+		l.data = fmt.Sprintf(`{"uuid":"m%d","membership":{"name":"Lin"},"identities":[{"type":"mobile","value":"%s"}]}`,
+			uuid, member.Draw(t, "member"))
+		return l
+	case event.CouponDrawn:
+		l.data = fmt.Sprintf(`{"uuid":"d%d","membershipId":"1","couponId":"c"}`, uuid)
+		return l
+	case event.CouponRedeemed:
+		l.tenant = rapid.SampledFrom([]string{"", "b"}).Draw(t, "whose")
+		l.data = fmt.Sprintf(`{"couponCode":"k%d","membershipId":"1"}`, uuid%2)
+		return l
 	case event.PointIncremented, event.PointDecremented:
 		l.uuid = fmt.Sprint("p", uuid)
-		l.member = rapid.SampledFrom([]string{"13800000001", "13800000002"}).Draw(t, "member")
+		l.member = member.Draw(t, "member")
 		return l
 	case event.OrderUpdated, event.OrderRefunded, event.OrderRefundDeleted:
 		l.uuid = fmt.Sprint("u", uuid)
@@ -57,12 +80,12 @@ func drawLine(t *rapid.T) line {
 func (m *model) enqueue(t *rapid.T) {
 	p := m.some("worker", func(*process) bool { return true })
 	accounts := rapid.SampledFrom([][]string{{account}, {account}, {account}, {account}, {account, otherAccount}, nil}).Draw(t, "accounts")
-	b := outbox.Batch{Recovered: sometimes(t, "lost before", 12)}
+	b := outbox.Batch{Recovered: sometimes(t, "lost before", 12), Blocks: blocks}
 	if !sometimes(t, "takes none", 3) {
 		b.Accept = []string{account, otherAccount}
 	}
 	for range rapid.IntRange(1, 4).Draw(t, "events") {
-		msg := drawLine(t).message()
+		msg := drawLine(t, m.trade).message()
 		e, err := event.Decode(msg, event.Limits{}, opening.Add(24*time.Hour))
 		require.NoError(t, err)
 		m.shop.sequence++
@@ -158,7 +181,7 @@ func (m *model) claim(t *rapid.T) {
 	}
 }
 
-// intend makes a call: one at a time in an order's lane.
+// intend makes a call: one at a time where others wait for it.
 func (m *model) intend(t *rapid.T) {
 	type call struct {
 		p *process
@@ -170,7 +193,7 @@ func (m *model) intend(t *rapid.T) {
 		for _, l := range lanesOf(p) {
 			for _, w := range l.work {
 				callable := w.State == outbox.Pending || w.State == outbox.Waiting || w.State == outbox.Unknown
-				if live(p) && callable && p.calls[w.ID] == nil && (l.Kind == outbox.MemberLane || !l.calling(p)) {
+				if live(p) && callable && p.calls[w.ID] == nil && !(l.calling(p) && (l.Kind == outbox.OrderLane || l.serial())) {
 					may = append(may, call{p, l, w})
 				}
 			}
@@ -178,11 +201,17 @@ func (m *model) intend(t *rapid.T) {
 	}
 	c := pick(t, "call", may)
 	x := &outbox.Intent{ID: c.w.ID, WasCalls: c.w.Calls, SentAt: opening}
+	if sometimes(t, "has a mark", 2) {
+		x.Mark = fmt.Sprint("before call ", c.w.Calls+1)
+	}
 	gone := m.commit(c.p, outbox.Commit{Intents: []*outbox.Intent{x}})
 	if slices.Contains(gone, c.w.ID) {
 		return
 	}
 	require.Equal(t, m.before.overtakes(c.l.Kind, c.w), x.Stale, "I3")
+	if x.Mark != "" && !x.Stale {
+		m.marks[c.w.ID] = x.Mark
+	}
 	if x.Stale {
 		c.l.stale = true
 		return

@@ -58,12 +58,14 @@ type model struct {
 	shop      *shop
 	ctx       context.Context
 	processes []*process
+	trade     []event.Type // what is published
 	last      outbox.Batch
 	published map[event.Identity][]string // where the first of each went
 	fresh     map[int64]bool              // rests, and no worker has had it since it does
 	deeds     int                         // that have to be in the audit
 	facts     map[outbox.Lane]outbox.LaneUpdate
-	before    *snapshot // of the last step
+	marks     map[int64]string // what the last call of each was marked with
+	before    *snapshot        // of the last step
 }
 
 // process is a worker as it sees itself.
@@ -96,7 +98,8 @@ func newModel(t *rapid.T, s *shop) *model {
 	require.NoError(t, err)
 	m := &model{
 		Store: s.Store, t: t, shop: s, ctx: ctx, published: map[event.Identity][]string{}, fresh: map[int64]bool{},
-		facts: map[outbox.Lane]outbox.LaneUpdate{},
+		facts: map[outbox.Lane]outbox.LaneUpdate{}, marks: map[int64]string{},
+		trade: rapid.SampledFrom(trades).Draw(t, "trade"),
 	}
 	m.before = m.look()
 	m.join(t)
@@ -182,6 +185,11 @@ func (l *inHand) calling(p *process) bool {
 	return slices.ContainsFunc(l.work, func(w *outbox.Work) bool { return p.calls[w.ID] != nil })
 }
 
+// serial reports whether something in the lane keeps what follows it waiting.
+func (l *inHand) serial() bool {
+	return slices.ContainsFunc(l.work, func(w *outbox.Work) bool { return w.Blocks })
+}
+
 func (l *inHand) drop(ids ...int64) {
 	l.work = slices.DeleteFunc(l.work, func(w *outbox.Work) bool { return slices.Contains(ids, w.ID) })
 }
@@ -227,7 +235,12 @@ func (m *model) takeLoaded(p *process, l *inHand, x *outbox.Loaded) {
 	l.work = append(l.work, x.Work...)
 	p.hand[x.Lane] = l
 	for _, w := range x.Work {
+		require.Equal(m.t, m.marks[w.ID], w.Mark, "what was there before its call comes back with it")
 		m.met(p, w)
+	}
+	for id, d := range m.look().deliveries {
+		require.False(m.t, d.blocks && d.lane == x.Lane && d.owner == nil && d.account != "" && len(x.Work) < outbox.Window,
+			"delivery %d blocks the lane, and isn't loaded with it", id)
 	}
 }
 

@@ -84,6 +84,18 @@ func TestWhatAMemberHasOnHoldMakesNothingStale(t *testing.T) {
 	require.Equal(t, "inflight", s.row(h[0])["state"])
 }
 
+// What blocks keeps the others of its lane waiting, so that who plans the lane has to
+// see it.
+func TestWhatBlocksIsLoadedWithItsLaneWhateverItsState(t *testing.T) {
+	s := newShop(t)
+	held := s.comesAs(outbox.Held, line{kind: event.PointIncremented, uuid: "p1", minute: 1})
+	s.exec(`UPDATE outbox.deliveries SET blocks = true WHERE id = $1`, held)
+	work := s.claims(s.comes(line{kind: event.PointIncremented, uuid: "p2", minute: 2})[0]).Work
+	require.Len(t, work, 2)
+	require.Equal(t, held, work[0].ID)
+	require.True(t, work[0].Blocks)
+}
+
 func TestAnIntentIsNotStaleButLostOnceSomebodyElseHasItsDelivery(t *testing.T) {
 	s := newShop(t)
 	h := s.enqueues(s.token, s.batch([]string{account}, line{kind: event.OrderDeleted, order: "o1", minute: 5})).Handed[0]
