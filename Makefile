@@ -3,7 +3,7 @@ GO ?= go
 # The race detector needs a C compiler; Go says 0 where the machine has none.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help docs demo test chaos switches mutants bench isolation outage latency hot idle memory growth scale micro build deps lint fmt up
+.PHONY: help docs demo test chaos switches matrix mutants bench isolation outage latency hot idle memory growth scale micro build deps lint fmt up
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -51,7 +51,10 @@ scale: deps build ## one, two and four workers, an account's limits over them, a
 micro: deps ## decode, hash, encode, claim, settle beside those of another commit, by benchstat; OLD=HEAD~1
 	GO="$(GO)" sh scripts/micro.sh $(or $(OLD),HEAD)
 
-mutants: deps ## break the program in 21 ways; each has to be caught by a test
+matrix: deps ## a worker that dies, freezes or fails at every step of every write: some ten minutes
+	$(GO) test -count=1 -timeout 40m ./test/killmatrix -all
+
+mutants: deps ## break the program in 26 ways; each has to be caught by a test
 	$(GO) run ./test/mutants
 
 build: ## bin/syncworker, one static binary

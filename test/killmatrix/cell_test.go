@@ -35,6 +35,7 @@ type cell struct {
 	db      *pgx.Conn
 	js      jetstream.JetStream
 	sandbox *sandbox.Sandbox
+	account string // what is published is its tenant's
 	member  int64
 	file    string // the configuration
 	began   time.Time
@@ -54,17 +55,25 @@ func newCell(t *testing.T, quiet time.Duration) *cell {
 
 func newCellOn(t *testing.T, url string, quiet time.Duration) *cell {
 	t.Helper()
-	c := &cell{t: t, began: time.Now().Add(-time.Hour).UTC()}
+	c := &cell{t: t, account: dmhub, began: time.Now().Add(-time.Hour).UTC()}
 	server := devtest.NATSServer(t, devstack.NATSConfig{})
 	var err error
-	c.sandbox, err = sandbox.New(sandbox.Config{Accounts: []sandbox.Account{{AppID: "app", Secret: secret}, {AppID: "deals", Secret: secret}}})
+	c.sandbox, err = sandbox.New(sandbox.Config{Accounts: []sandbox.Account{
+		{AppID: dmhub, Secret: secret},
+		{AppID: deals, Secret: secret},
+		{AppID: shop, Secret: secret, Vendor: sandbox.HeyShop, Store: shop},
+		{AppID: till, Secret: secret, Vendor: sandbox.Pospal, Store: till},
+	}})
 	require.NoError(t, err)
 	vendor, err := sandbox.Listen("127.0.0.1:0", c.sandbox)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = vendor.Close() })
-	members, err := c.sandbox.SeedMembers(sandbox.Seed{Count: 1, Mobile: "13800000000", Points: 500})
-	require.NoError(t, err)
-	c.member = members[0]
+	for _, store := range []string{"", shop, till} {
+		members, err := c.sandbox.SeedMembers(sandbox.Seed{Store: store, FirstID: 16508, Count: 1, Mobile: mobile, Points: 500})
+		require.NoError(t, err)
+		c.member = members[0]
+	}
+	require.NoError(t, c.sandbox.AddPospalPromotion(sandbox.PospalPromotion{Store: till, UID: promotion}))
 
 	c.db, err = pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
@@ -78,30 +87,36 @@ func newCellOn(t *testing.T, url string, quiet time.Duration) *cell {
 	require.NoError(t, err)
 
 	c.file = filepath.Join(t.TempDir(), "syncworker.yaml")
-	account := "base_url: %q, timeout: 600ms, quiet_period: %s, early_grace: 300ms, rate_limit: 0, retry: {initial: 20ms, max: 200ms}"
+	common := fmt.Sprintf("base_url: %q, timeout: 600ms, quiet_period: %s, early_grace: 300ms, rate_limit: 0, retry: {initial: 20ms, max: 200ms}",
+		vendor.URL, quiet)
 	text := fmt.Sprintf(`
 nats: {url: %q, max_bytes: 1GiB, ack_wait: 1s}
 database: {url: %q, max_connections: 4}
 http: {listen: "127.0.0.1:0"}
 dispatch: {lease: %s, drain_timeout: 5s}
 vendors:
-  dmhub: {kind: dmhub-loyalty, app_id: app, semantics: {order_reads: deals}, `+account+`}
-  deals: {kind: dmhub-deals, app_id: deals, `+account+`}
+  dmhub: {kind: dmhub-loyalty, app_id: dmhub, semantics: {order_reads: deals}, `+common+`}
+  deals: {kind: dmhub-deals, app_id: deals, `+common+`}
+  shop: {kind: heyshop, `+common+`}
+  till: {kind: pospal, app_id: till, `+common+`}
 routes:
-  - {types: ["order.*", "point.*"], tenants: ["*"], accounts: [dmhub]}
-`, server.URL, url, lease, vendor.URL, quiet, vendor.URL, quiet)
+  - {types: ["order.*", "point.*", "member.*", "coupon.*", "device.*"], tenants: [dmhub], accounts: [dmhub]}
+  - {types: ["order.*"], tenants: [deals], accounts: [deals]}
+  - {types: ["point.*", "level.*"], tenants: [shop], accounts: [shop]}
+  - {types: ["coupon.*"], tenants: [till], accounts: [till]}
+`, server.URL, url, lease)
 	require.NoError(t, os.WriteFile(c.file, []byte(text), 0o600))
 	return c
 }
 
-// publish publishes events of the cell's order and member, a minute apart.
+// publish publishes events of the account's tenant, a minute apart.
 func (c *cell) publish(types ...event.Type) {
 	c.t.Helper()
 	for _, t := range types {
 		at := c.began.Add(time.Duration(len(c.sent)) * time.Minute)
 		payload, err := json.Marshal(map[string]any{
-			"specversion": "1.0", "id": fmt.Sprint("e-", len(c.sent)), "source": "test", "type": t,
-			"time": at.Format(time.RFC3339Nano), "data": dataOf(t, c.member, at),
+			"specversion": "1.0", "id": fmt.Sprint("e-", len(c.sent)), "source": "test", "type": t, "tenant": c.account,
+			"time": at.Format(time.RFC3339Nano), "data": c.dataOf(t, at),
 		})
 		require.NoError(c.t, err)
 		_, err = c.js.Publish(c.t.Context(), "sync.events."+string(t), payload)
@@ -149,7 +164,7 @@ func (c *cell) calls(t event.Type) string {
 // time when it has renewed its lease.
 func (c *cell) pause() {
 	c.t.Helper()
-	c.does("vendors", "pause", "dmhub", "--reason", "test")
+	c.does("vendors", "pause", c.account, "--reason", "test")
 	c.renews(3)
 }
 
@@ -166,5 +181,5 @@ func (c *cell) renews(times int) {
 
 func (c *cell) resume() {
 	c.t.Helper()
-	c.does("vendors", "resume", "dmhub", "--reason", "test")
+	c.does("vendors", "resume", c.account, "--reason", "test")
 }

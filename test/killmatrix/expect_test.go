@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"syncworker/internal/event"
 	fp "syncworker/internal/failpoint"
 )
 
@@ -63,6 +62,24 @@ func steps() []step {
 	}
 }
 
+// chosen says which cells run without -all. The first eight operations meet every
+// step; the others those at which it is decided what is known of their call, and each
+// of the others at which the operation matters with every fifth of them.
+func chosen(s step, op operation, applied bool) bool {
+	switch {
+	case *all || op.account == dmhub && (op.Order() || op.Point()) || s.Point == fp.Intended || s.Point == fp.Sent:
+		return true
+	case s.Point == fp.InboxCommitted && s.action == kill,
+		slices.Contains([]fp.Point{fp.Sending, fp.Answered, fp.Settling, fp.Recorded, fp.Draining}, s.Point):
+		n := 2 * (slices.Index(steps(), s) + slices.IndexFunc(operations(), op.is))
+		if applied {
+			n++
+		}
+		return n%5 == 0
+	}
+	return false
+}
+
 // outcome is what must have become of an event, in the end.
 type outcome struct {
 	State   string // with its reason
@@ -72,10 +89,10 @@ type outcome struct {
 
 // expect is the table: what must become of an event whose worker meets a step,
 // where the vendor has applied its call then, or not.
-func expect(s step, t event.Type, applied bool) outcome {
+func expect(s step, op operation, applied bool) outcome {
 	switch {
-	case s.Point == fp.InboxCommitted && s.action != fail && goesAtOnce(t):
-		return expect(step{fp.Intended, s.action, false}, t, false)
+	case s.Point == fp.InboxCommitted && s.action != fail && op.goesAtOnce():
+		return expect(step{fp.Intended, s.action, false}, op, false)
 	case slices.Contains([]fp.Point{fp.Fetched, fp.InboxCommitting, fp.InboxCommitted, fp.Acked, fp.Claimed}, s.Point):
 		return outcome{"delivered", 1, "push"} // nothing was called yet
 	case s.Point == fp.Intended && s.action == fail:
@@ -85,43 +102,36 @@ func expect(s step, t event.Type, applied bool) outcome {
 		if applied && s.Point != fp.Sent {
 			return outcome{"delivered", 1, "push"}
 		}
-		return after("push", t, applied, whenUnclear(t, applied))
+		return after("push", op, applied, whenUnclear(op, applied))
 	case s.action == stop:
 		// What it hears when it comes back is on record too, and may be the
 		// evidence that was missing.
-		o := after("push!", t, applied, whenLost(t, applied))
+		o := after("push!", op, applied, whenLost(op, applied))
 		switch {
 		case applied && s.Point != fp.Sent && s.Point != fp.Draining:
 			o.State = "delivered"
-		case refund(t) && s.Point == fp.Intended:
+		case op.clears == byPerson && s.Point == fp.Intended:
 			return outcome{"delivered", 1, "push! push"} // nothing was sent, as it says then
 		}
 		return o
 	default:
-		return after("", t, applied, whenLost(t, applied))
+		return after("", op, applied, whenLost(op, applied))
 	}
 }
 
-// goesAtOnce reports whether the intent of an operation is committed with its event:
-// its lane is idle and the token is there, since its order was created before, and
-// nothing else has to be found out.
-func goesAtOnce(t event.Type) bool {
-	return t != event.OrderCreated && !t.Point() && t != event.OrderRefundDeleted
-}
-
 // meanwhile is how the event stands before a frozen worker comes back.
-func meanwhile(s step, t event.Type, want outcome) string {
-	if s.action == stop && strings.HasPrefix(want.Calls, "push!") && refund(t) {
+func meanwhile(s step, op operation, want outcome) string {
+	if s.action == stop && strings.HasPrefix(want.Calls, "push!") && op.clears == byPerson {
 		return "held unclear"
 	}
 	return want.State
 }
 
 // after is the outcome where the calls so far leave open what has taken effect.
-func after(calls string, t event.Type, applied bool, further string) outcome {
+func after(calls string, op operation, applied bool, further string) outcome {
 	o := outcome{"delivered", 1, strings.TrimSpace(calls + " " + further)}
-	if refund(t) {
-		o.State = "held unclear" // no document says how to find out
+	if op.clears == byPerson {
+		o.State = "held unclear"
 		if !applied {
 			o.Effects = 0
 		}
@@ -130,35 +140,38 @@ func after(calls string, t event.Type, applied bool, further string) outcome {
 }
 
 // whenLost are the calls by which a worker finds out what has become of a call
-// that another has left behind.
-func whenLost(t event.Type, applied bool) string {
-	switch {
-	case refund(t):
-		return ""
-	case t.Point():
-		return "push find" // with the same uuid; the answer to a repeat proves nothing by itself
-	case t == event.OrderUpdated:
-		return "push" // the newest update once more
-	case t == event.OrderDeleted && applied:
-		return "find find" // not there, which at first may be since it isn't shown yet
-	case applied:
-		return "find"
-	case t == event.OrderCreated, t == event.OrderDeleted:
-		return "find find push" // absent, and still absent when the call can't arrive any more
+// that another has left behind, and that may still arrive.
+func whenLost(op operation, applied bool) string {
+	switch op.clears {
+	case byKey:
+		return "push find"
+	case byOwnKey, byRepeat:
+		return "push"
+	case bySetting: // absent, and once more when the first can't arrive any more
+		return ifApplied(applied, "find", "find push")
+	case byTrace: // absent, and still absent when it can't arrive any more
+		return ifApplied(applied, "find", "find find push")
+	case byState: // as it was, or as it is to be, which before that proves nothing
+		return ifApplied(applied, "find find", "find find push")
 	}
-	return "find push" // a cancel: absent, and once more when the first can't arrive any more
+	return ""
 }
 
 // whenUnclear are the calls that follow an answer from which nothing can be
 // told, once the call can't arrive any more.
-func whenUnclear(t event.Type, applied bool) string {
-	switch {
-	case (t == event.OrderCreated || t == event.OrderDeleted) && !applied:
-		return "find push" // absent for good
-	case t == event.OrderDeleted:
-		return "find" // the order isn't there any more
-	case t == event.OrderCancelled:
+func whenUnclear(op operation, applied bool) string {
+	switch op.clears {
+	case bySetting:
 		return "push"
+	case byTrace, byState:
+		return ifApplied(applied, "find", "find push")
 	}
-	return whenLost(t, applied)
+	return whenLost(op, applied)
+}
+
+func ifApplied(applied bool, yes, no string) string {
+	if applied {
+		return yes
+	}
+	return no
 }

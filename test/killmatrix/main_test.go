@@ -17,6 +17,9 @@ import (
 // atOnce is how many cells run at the same time: they mostly wait for leases.
 const atOnce = "8"
 
+// all runs every step with every operation, not only those that differ: make matrix.
+var all = flag.Bool("all", false, "every step with every operation: some minutes more")
+
 // worker is the program with its failpoints.
 var worker string
 

@@ -1,6 +1,7 @@
 package killmatrix
 
 import (
+	"fmt"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -48,8 +49,10 @@ func (c *cell) start(failpoints string) *process {
 // command is the program with the cell's configuration.
 func (c *cell) command(failpoints string, args ...string) *exec.Cmd {
 	cmd := exec.Command(worker, append(args, "--config", c.file)...)
-	cmd.Env = append(cmd.Environ(), "SYNCWORKER_FAILPOINTS="+failpoints,
-		"SYNCWORKER_VENDORS_DMHUB_SECRET="+secret, "SYNCWORKER_VENDORS_DEALS_SECRET="+secret)
+	cmd.Env = append(cmd.Environ(), "SYNCWORKER_FAILPOINTS="+failpoints)
+	for _, account := range accounts {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("SYNCWORKER_VENDORS_%s_SECRET=%s", strings.ToUpper(account), secret))
+	}
 	return cmd
 }
 

@@ -32,7 +32,7 @@ func (r *report) add(s step, op operation, applied bool, got outcome) {
 }
 
 func cellName(s step, op operation, applied bool) string {
-	return fmt.Sprint(s.Point, s.action, op.Type, applied)
+	return fmt.Sprint(s.Point, s.action, op.account, op.Type, applied)
 }
 
 // write prints one line for each step and one column for each operation, to the
@@ -41,7 +41,7 @@ func (r *report) write(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("| failpoint | happens | call |")
 	for _, op := range operations() {
-		fmt.Fprintf(&b, " %s |", op.Type)
+		fmt.Fprintf(&b, " %s %s |", op.account, op.Type)
 	}
 	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(operations())) + "\n")
 	for _, s := range steps() {

@@ -14,16 +14,6 @@ import (
 	"syncworker/internal/sandbox"
 )
 
-// operationOf is the operation of an event.
-func operationOf(t event.Type) operation {
-	for _, op := range operations() {
-		if op.Type == t {
-			return op
-		}
-	}
-	return operation{}
-}
-
 func TestAWorkerThatHasFetchedATokenAndNotStoredIt(t *testing.T) {
 	for _, tt := range []struct {
 		action string
@@ -41,7 +31,7 @@ func TestAWorkerThatHasFetchedATokenAndNotStoredIt(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s/%s", tt.action, tt.typ), func(t *testing.T) {
 			t.Parallel()
-			op, nth := operationOf(tt.typ), 1
+			op, nth := operationOf(dmhub, tt.typ), 1
 			c := newCell(t, time.Second)
 			if len(op.before) > 0 {
 				nth = 2
@@ -68,7 +58,7 @@ func TestARefundIsNotUnclearWhereItsWorkerDiedBeforeItHadAToken(t *testing.T) {
 	} {
 		t.Run(tt.action, func(t *testing.T) {
 			t.Parallel()
-			op := operationOf(event.OrderRefunded)
+			op := operationOf(dmhub, event.OrderRefunded)
 			c := newCell(t, time.Second)
 			w := c.start("")
 			c.publish(op.before...)
@@ -83,6 +73,18 @@ func TestARefundIsNotUnclearWhereItsWorkerDiedBeforeItHadAToken(t *testing.T) {
 			require.Equal(t, tt.want, c.finishes(s, op, first, c.goesOn(s, first), tt.want))
 		})
 	}
+}
+
+// An identity is bound and taken away again, by a call that is lost. A read that lags
+// shows nobody who has it, as it was before both.
+func TestAReadThatLagsProvesNoState(t *testing.T) {
+	t.Parallel()
+	const lag = 3 * time.Second
+	op := operationOf(dmhub, event.MemberIdentityRemoved)
+	c := newCell(t, lag)
+	require.NoError(t, c.sandbox.SetSwitches(sandbox.Switches{ReadsLag: sandbox.Duration(lag)}))
+	want := outcome{"delivered", 1, "find find push"}
+	require.Equal(t, want, c.meets(step{fp.Sending, kill, false}, op, false, want))
 }
 
 func TestAMigrationThatDoesNotGetToItsEnd(t *testing.T) {
@@ -132,7 +134,7 @@ func TestADecisionThatDoesNotGetToItsEnd(t *testing.T) {
 	} {
 		t.Run(tt.point+"/"+tt.action, func(t *testing.T) {
 			t.Parallel()
-			op := operationOf(event.PointDecremented)
+			op := operationOf(dmhub, event.PointDecremented)
 			c := newCell(t, time.Second)
 			poor, err := c.sandbox.SeedMembers(sandbox.Seed{Count: 1, Mobile: "13900000000"})
 			require.NoError(t, err)

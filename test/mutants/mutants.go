@@ -10,7 +10,7 @@ var mutants = []mutant{
 			"	out, err := c.commit(ctx, batch)\n	if err != nil {\n		for _, m",
 			"	for _, m := range messages {\n		_ = m.Ack()\n	}\n	out, err := c.commit(ctx, batch)\n	if err != nil {\n		for _, m",
 		}},
-		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/inbox_committing/kill/point.incremented",
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/inbox_committing/kill/dmhub/point.incremented",
 	},
 	{
 		name: "no intent before the call",
@@ -18,14 +18,14 @@ var mutants = []mutant{
 			{"internal/dispatch/call.go", "	got := <-answers\n", "	var got answer\n"},
 			{"internal/dispatch/hand.go", "b.Intend = chosen.intend", "_ = chosen.intend"},
 		},
-		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/order.refunded",
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/dmhub/order.refunded",
 	},
 	{
 		name: "a call at once, and no intent with the event",
 		edits: []edit{{
 			"internal/outbox/lanes.go", "			r.state, sentAt[i] = Inflight, &r.handed.SentAt\n", "			sentAt[i] = nil\n",
 		}},
-		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/order.refunded",
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/dmhub/order.refunded",
 	},
 	{
 		name: "no fencing",
@@ -46,14 +46,15 @@ var mutants = []mutant{
 	{
 		name:  "a new uuid for each repeat",
 		edits: []edit{{"internal/dispatch/call.go", "Key: w.VendorKey,", "Key: vendors.FurtherKey(w.VendorKey, w.ID, w.Calls),"}},
-		pkg:   "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/point.incremented",
+		pkg:   "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/dmhub/point.incremented",
 	},
 	{
 		name: "a refund is repeated",
 		edits: []edit{{
-			"internal/vendors/dmhub/operation.go", "		op.Repeat = vendors.RepeatNever\n", "		op.Repeat = vendors.RepeatAlways\n",
+			"internal/vendors/dmhub/writes.go", "Blocks: true},\n		settings: refundSettings,",
+			"Blocks: true, Repeat: vendors.RepeatAlways},\n		settings: refundSettings,",
 		}},
-		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/order.refunded",
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/dmhub/order.refunded",
 	},
 	{
 		name: "the stream's sequence as identity",
@@ -116,7 +117,7 @@ var mutants = []mutant{
 			"internal/dispatch/decide.go", "	d.QuietUntil = s.Now.Add(s.Policy.QuietPeriod)\n	if !s.Outage {\n",
 			"	d.QuietUntil = s.Now.Add(s.Policy.QuietPeriod)\n	if true {\n		return s.hold(d, Unclear)\n	}\n	if !s.Outage {\n",
 		}},
-		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/error/point.incremented",
+		pkg: "./test/killmatrix", tests: "TestKillMatrix/cells/sent/error/dmhub/point.incremented",
 	},
 	{
 		name: "what sets a state is repeated at once",
@@ -167,5 +168,35 @@ var mutants = []mutant{
 		name:  "after a doubt events come before the stream was read again",
 		edits: []edit{{"internal/outbox/enqueue.go", "if st.doubted && !b.Recovered {", "if false {"}},
 		pkg:   "./internal/outbox", tests: "TestWhatIsLiveIsUnknownWhereCommitsAreMissing",
+	},
+	{
+		name:  "a mark isn't written with its intent",
+		edits: []edit{{"internal/outbox/intend.go", "mark = coalesce(u.mark, d.mark)", "mark = d.mark"}},
+		pkg:   "./test/killmatrix", tests: "TestKillMatrix/cells/sent/kill/shop/point.incremented",
+	},
+	{
+		name:  "what blocks isn't loaded with its lane",
+		edits: []edit{{"internal/outbox/claim.go", "l.kind = 'order' OR blocks OR state IN", "l.kind = 'order' OR state IN"}},
+		pkg:   "./internal/outbox", tests: "TestWhatBlocksIsLoadedWithItsLaneWhateverItsState",
+	},
+	{
+		name:  "a state that is read is believed at once",
+		edits: []edit{{"internal/dispatch/policy.go", "	return t.Sets() || t.Removes()\n", "	return t == event.OrderDeleted\n"}},
+		pkg:   "./test/killmatrix", tests: "TestAReadThatLagsProvesNoState",
+	},
+	{
+		name: "a code that is there is believed to be ours",
+		edits: []edit{{
+			"internal/vendors/pospal/account.go", "r.Proven = e.Key == event.DerivedCode(e.Tenant, e.UUID); r.Proven", "r.Proven = true; r.Proven",
+		}},
+		pkg: "./internal/vendors/pospal", tests: "TestPushEndsInTheClassOfTheReply",
+	},
+	{
+		name: "the first of several candidates is taken for ours",
+		edits: []edit{
+			{"internal/vendors/heyshop/points.go", "	case len(equal) > 1:\n", "	case len(equal) > 1 && false:\n"},
+			{"internal/vendors/heyshop/points.go", "	case len(equal) == 1:\n", "	case len(equal) > 0:\n"},
+		},
+		pkg: "./internal/vendors/heyshop", tests: "TestFindComparesTheHistory",
 	},
 }
