@@ -63,7 +63,7 @@ build: ## bin/syncworker, one static binary
 deps: ## Postgres server binaries, where the machine has none
 	@sh scripts/deps.sh
 
-docs: ## docs/events.md and contracts/asyncapi.yaml, from the schemas
+docs: ## docs/events.md, contracts/asyncapi.yaml and the table of docs/vendors.md, from schemas and code
 	$(GO) run ./docs/gen
 
 lint: ## golangci-lint; its first run builds it, which takes some minutes

@@ -213,7 +213,7 @@ func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 		// unclear any more, the answer is plain.
 		return s.freshKey(d, w)
 	case EchoUnproven, DuplicateReported:
-		if !d.Type.Point() {
+		if !s.Operation.RefusalSpendsKey {
 			// The vendor says that it has something that it doesn't show.
 			d.Ambiguous = true
 			return s.hold(d, Mismatch)
@@ -235,7 +235,7 @@ func (s Situation) tooOldToRead(d *outbox.Delivery) bool {
 
 func (s Situation) freshKey(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 	d.FirstSentAt, d.KeyUsed = time.Time{}, false
-	if !d.Type.Point() {
+	if !s.Operation.RefusalSpendsKey {
 		return s.again(d, ProvenGone, 0)
 	}
 	d.VendorKey = vendors.FurtherKey(w.Event.UUID, w.ID, w.Calls)

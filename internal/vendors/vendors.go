@@ -129,6 +129,10 @@ type Operation struct {
 	// DuplicateProves: AlreadyApplied after an unclear answer of our own means
 	// that the earlier call took effect, without a read.
 	DuplicateProves bool
+	// RefusalSpendsKey: a refused call may have used its key up, so that what a read
+	// proves absent is sent again under a further one (FurtherKey). Elsewhere it is
+	// sent under its own, or held where the vendor says that it has it.
+	RefusalSpendsKey bool
 	// AmountByRead: the reply doesn't say how much was applied (decrToZero).
 	AmountByRead bool
 	// Blocks: while the effect of this write is unclear or a person has to
@@ -141,8 +145,8 @@ type Call struct {
 	Event *event.Event
 	// Member is the vendor's member id as digits, empty where unknown.
 	Member string
-	// Key is the vendor key of a point event: its uuid, or the one minted after the
-	// first was used up. What a coupon's event is about is Event.Key.
+	// Key is the vendor key of a point event: its uuid, or, with RefusalSpendsKey, the
+	// one minted after the first was used up. What a coupon's event is about is Event.Key.
 	Key string
 	// Mark is what Marker has read before the write; empty where the operation
 	// needs none.

@@ -41,7 +41,10 @@ func (s Suite) Reaches(t *testing.T, k vendors.Kind, keys map[string][]string) {
 	if c, ok := v.(interface{ Close() }); ok {
 		t.Cleanup(c.Close)
 	}
-	reader, _ := v.(vendors.Reader)
+	reader, ok := v.(vendors.Reader)
+	require.True(t, ok, "vendors get and deliveries show --vendor need a vendors.Reader")
+	_, ok = v.(vendors.Checker)
+	require.True(t, ok, "vendors check needs a vendors.Checker")
 	events, reads := map[event.Type]bool{}, map[string]bool{}
 	for _, e := range k.Endpoints {
 		t.Run(e.Method+" "+e.Path, func(t *testing.T) {
@@ -67,11 +70,11 @@ func (s Suite) Reaches(t *testing.T, k vendors.Kind, keys map[string][]string) {
 		require.True(t, ok, "the kind says that it takes %s, and has no operation for it", typ)
 	}
 	for _, typ := range event.Types() {
-		_, ok := v.Operation(typ)
+		op, ok := v.Operation(typ)
 		require.Equal(t, events[typ], ok, "%s: the table and Operation differ", typ)
-	}
-	if reader == nil {
-		return
+		if ok {
+			require.Equal(t, !(typ.Point() && k.PointsPass), op.Blocks, "%s: Kind.PointsPass and Operation.Blocks differ", typ)
+		}
 	}
 	for _, r := range reader.Resources() {
 		require.True(t, reads[r.Name], "the table has no endpoint for %s", r.Name)
