@@ -47,7 +47,7 @@ func buildAccounts(c config.Config, store *outbox.Store, now func() time.Time) (
 				MaxInFlight: a.MaxInFlight, Rate: a.RateLimit,
 				Daily: a.DailyQuota, App: c.TokenAccount(name),
 			},
-			OrderReads: a.Semantics.OrderReads,
+			OrderReads: c.OrderReads(name),
 		})
 	}
 	return accounts, nil
@@ -94,7 +94,7 @@ func buildVendor(c config.Config, name string, tokens func(account string) vendo
 			NegativePoints: a.Semantics.NegativePoints, CouponPath: a.Semantics.CouponPath,
 		},
 	}
-	if reads := a.Semantics.OrderReads; reads != "" {
+	if reads := c.OrderReads(name); reads != "" {
 		var err error
 		if setup.OrderReads, err = buildVendor(c, reads, tokens); err != nil {
 			return nil, err

@@ -69,9 +69,9 @@ func (c *Config) notes() []string {
 			notes = append(notes, fmt.Sprintf("vendors.%s.base_url: http sends the secret and members' data unencrypted", name))
 		}
 		s := a.Semantics
-		if s.OrderReads != "" && slices.ContainsFunc(event.Types(), func(t event.Type) bool { return t.Order() && c.routed(t, s.OrderReads) }) {
-			notes = append(notes, fmt.Sprintf("vendors.%s.semantics.order_reads: routes send orders to %s too; where both accounts see the same orders, "+
-				"a read can't tell which of them has made one: name an account that gets none", name, s.OrderReads))
+		if s.OrderReads != "" && c.OrderReads(name) == "" {
+			notes = append(notes, fmt.Sprintf("vendors.%s.semantics.order_reads: isn't used, since routes send orders to this account and to one of kind %s: "+
+				"a read can't tell which of them has made, cancelled or deleted an order", name, ordersKind))
 		}
 		if s.ExistingOrderReply != "" && s.ExistingOrder != Refused {
 			notes = append(notes, fmt.Sprintf("vendors.%s.semantics.existing_order_reply: has no effect unless existing_order is refused", name))
@@ -87,10 +87,24 @@ func (c *Config) notes() []string {
 	return notes
 }
 
-// routed reports whether some route sends events of the type to the account.
-func (c *Config) routed(t event.Type, account string) bool {
+// OrderReads names the account that an account's orders are read from, empty where
+// there is none, or where customer deals get orders too: all logins of a shop may see
+// one store, where the effect of the one would pass for the other's.
+func (c *Config) OrderReads(name string) string {
+	for other, a := range c.Vendors {
+		if a.Kind == ordersKind && c.getsOrders(other) && c.getsOrders(name) {
+			return ""
+		}
+	}
+	return c.Vendors[name].Semantics.OrderReads
+}
+
+// getsOrders reports whether some route sends events of orders to the account.
+func (c *Config) getsOrders(account string) bool {
 	return slices.ContainsFunc(c.Routes, func(r Route) bool {
-		return slices.Contains(r.Accounts, account) && matchAny(r.Types, string(t)) && c.takes(account, t)
+		return slices.Contains(r.Accounts, account) && slices.ContainsFunc(event.Types(), func(t event.Type) bool {
+			return t.Order() && matchAny(r.Types, string(t)) && c.takes(account, t)
+		})
 	})
 }
 

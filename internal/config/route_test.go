@@ -56,7 +56,7 @@ routes: [{types: ["order.*", point.incremented], tenants: ["*"], accounts: [dmhu
 `)
 	require.Equal(t, []string{
 		"vendors.dmhub.base_url: http sends the secret and members' data unencrypted",
-		"vendors.dmhub.semantics.order_reads: routes send orders to deals too; where both accounts see the same orders, a read can't tell which of them has made one: name an account that gets none",
+		"vendors.dmhub.semantics.order_reads: isn't used, since routes send orders to this account and to one of kind dmhub-deals: a read can't tell which of them has made, cancelled or deleted an order",
 		"vendors.dmhub.semantics.existing_order_reply: has no effect unless existing_order is refused",
 		"vendors.dmhub.semantics.duplicate_uuid_reply: has no effect unless duplicate_uuid is refused",
 		"vendors.spare: nothing uses this account; name it in routes",

@@ -163,7 +163,10 @@ func (s Situation) AfterFind(d outbox.Delivery, w *outbox.Work, f vendors.Findin
 	case vendors.Absent:
 		return s.absent(d, w)
 	}
-	if s.tooOldToRead(&d) {
+	if f.Result.Hold != "" {
+		return s.hold(d, f.Result.Hold) // no repeat of the read will be another
+	}
+	if s.tooOldToRead(&d) || s.Operation.FindWindow == 0 && s.Now.Sub(sentAt(&d)) >= s.Policy.Retry.MaxAge {
 		return s.hold(d, ReadWindowPassed)
 	}
 	// Reading again costs nothing but patience; the reason to read stays.
@@ -226,11 +229,15 @@ func (s Situation) absent(d outbox.Delivery, w *outbox.Work) outbox.Delivery {
 
 // tooOldToRead reports whether the call lies behind what the vendor's reads show.
 func (s Situation) tooOldToRead(d *outbox.Delivery) bool {
-	sent := d.FirstSentAt
-	if sent.IsZero() {
-		sent = d.ReceivedAt
+	return s.Operation.FindWindow > 0 && s.Now.Sub(sentAt(d)) >= s.Operation.FindWindow
+}
+
+// sentAt is when a call of the delivery may first have been made.
+func sentAt(d *outbox.Delivery) time.Time {
+	if d.FirstSentAt.IsZero() {
+		return d.ReceivedAt
 	}
-	return s.Operation.FindWindow > 0 && s.Now.Sub(sent) >= s.Operation.FindWindow
+	return d.FirstSentAt
 }
 
 func (s Situation) freshKey(d outbox.Delivery, w *outbox.Work) outbox.Delivery {

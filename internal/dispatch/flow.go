@@ -282,7 +282,13 @@ func (h *hand) settled(a *account, l *lane, w *outbox.Work, s *outbox.Settle) (e
 func (l *lane) beyond(rest []outbox.Delivery) bool {
 	return l.More && (len(rest) == 0 || l.Kind != outbox.OrderLane) &&
 		!slices.ContainsFunc(rest, func(d outbox.Delivery) bool {
-			return d.Blocks || d.State != outbox.Unknown && d.State != outbox.Held
+			switch {
+			case d.Blocks:
+				// Only what passes it may follow, and nothing passes one that creates.
+				return !l.MorePass || d.Type.Creates() || d.State == outbox.Pending && !d.NextAttemptAt.IsZero()
+			default:
+				return d.State != outbox.Unknown && d.State != outbox.Held
+			}
 		})
 }
 
@@ -329,7 +335,7 @@ func (l *lane) learn(u outbox.LaneUpdate) {
 // is unclear of an order, or blocks, waits its turn, and decrements may have lacked points.
 func (l *lane) hurry(done event.Type, now time.Time) {
 	for _, w := range l.Work {
-		turn := (l.Kind == outbox.OrderLane || w.Blocks) && (w.State == outbox.Unknown || w.Ambiguous)
+		turn := (l.Kind == outbox.OrderLane || w.Blocks) && w.State != outbox.Held && (w.State == outbox.Unknown || w.Ambiguous)
 		if turn || done == event.PointIncremented && w.State == outbox.Pending && w.Reason == Early {
 			w.NextAttemptAt = now
 		}

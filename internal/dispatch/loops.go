@@ -230,7 +230,7 @@ func (h *hand) claimAccount(ctx context.Context, a *account, limit int) (int, er
 
 // fill puts what was loaded into a lane. The lock is held.
 func (h *hand) fill(a *account, l *lane, x *outbox.Loaded) {
-	l.LaneState, l.More, l.stale, l.Refunds = x.LaneState, x.More, false, nil
+	l.LaneState, l.More, l.MorePass, l.stale, l.Refunds = x.LaneState, x.More, x.MorePass, false, nil
 	l.hurry("", h.now()) // something has happened in it
 	h.sawDecisions(x.Decisions)
 	for _, w := range x.Work {

@@ -38,6 +38,8 @@ type Lane struct {
 	// uuid, as far as they have been looked at.
 	Refunds map[string]outbox.State
 	More    bool // deliveries of this lane may rest behind those in hand
+	// MorePass: some of these don't wait for what blocks in it.
+	MorePass bool
 }
 
 // Operations returns the facts about an operation of the lane's account.

@@ -34,6 +34,8 @@ type Loaded struct {
 	LaneState
 	Work []*Work
 	More bool // the window may have left some behind
+	// MorePass: some of these don't wait for what blocks.
+	MorePass bool
 	// Decisions is the last entry of outbox.audit by then: what a person has decided
 	// about these deliveries isn't younger.
 	Decisions int64
@@ -88,7 +90,8 @@ func (s *Store) Reload(ctx context.Context, token Token, lanes ...Lane) ([]*Load
 
 // loadLanes runs the statement that takes lanes, and takes what rests in them:
 // in an order's lane everything, since each delivery may block the others; in any
-// other what may be acted on now, and what blocks.
+// other what may be acted on now, and, counted apart so that neither keeps the other
+// out of the window, what blocks.
 func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ...any) ([]*Loaded, error) {
 	st, err := holds(ctx, tx, token)
 	if err != nil || !st.alive {
@@ -119,11 +122,18 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 				SELECT d.id FROM unnest($2::uuid[]) u(lane)
 				JOIN outbox.lanes l USING (lane)
 				CROSS JOIN LATERAL (
-					SELECT id FROM outbox.deliveries
-					WHERE lane = l.lane AND owner IS NULL
-						AND (l.kind = 'order' OR blocks OR state IN ('pending', 'waiting')
-							OR state = 'unknown' AND next_attempt_at <= now())
-					ORDER BY lane_rank, event_time, id LIMIT CASE WHEN l.kind = 'order' THEN $4::int ELSE $3 END) d)
+					(SELECT id FROM outbox.deliveries
+					WHERE lane = l.lane AND owner IS NULL AND l.kind = 'order'
+					ORDER BY lane_rank, event_time, id LIMIT $4)
+					UNION ALL
+					(SELECT id FROM outbox.deliveries
+					WHERE lane = l.lane AND owner IS NULL AND l.kind <> 'order' AND blocks
+					ORDER BY lane_rank, event_time, id LIMIT $3)
+					UNION ALL
+					(SELECT id FROM outbox.deliveries
+					WHERE lane = l.lane AND owner IS NULL AND l.kind <> 'order' AND NOT blocks
+						AND (state IN ('pending', 'waiting') OR state = 'unknown' AND next_attempt_at <= now())
+					ORDER BY lane_rank, event_time, id LIMIT $3)) d)
 			RETURNING *)
 		SELECT ` + workColumns + `
 		FROM taken d JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at
@@ -139,7 +149,7 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 	}
 	var low int64
 	for _, l := range loaded {
-		l.More = len(l.Work) == window(l.Kind)
+		l.More, l.MorePass = l.windowFull()
 		for _, w := range l.Work {
 			if low == 0 || w.ID < low {
 				low = w.ID
@@ -154,6 +164,22 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 		}
 	}
 	return loaded, nil
+}
+
+// windowFull reports whether there may be more than was loaded: of any deliveries,
+// and outside of orders' lanes of those that don't block.
+func (l *Loaded) windowFull() (any, passing bool) {
+	if l.Kind == OrderLane {
+		return len(l.Work) == orderWindow, false
+	}
+	blocking := 0
+	for _, w := range l.Work {
+		if w.Blocks {
+			blocking++
+		}
+	}
+	passing = len(l.Work)-blocking == Window
+	return passing || blocking == Window, passing
 }
 
 // countLoaded counts what was loaded as handed over: an owner that misses the

@@ -32,7 +32,7 @@ const intendSQL = `
 		AND NOT EXISTS (
 			SELECT FROM (
 				SELECT r.lane_rank, r.event_time, r.id FROM outbox.deliveries r
-				WHERE r.lane = d.lane AND r.owner IS NULL AND (r.state = 'pending' OR r.state = 'waiting' AND NOT (r.blocks AND NOT d.blocks)
+				WHERE r.lane = d.lane AND r.owner IS NULL AND (r.state IN ('pending', 'waiting') AND (d.blocks OR NOT r.blocks)
 					OR r.blocks AND (d.blocks OR r.lane_rank = 0)
 					OR (SELECT kind FROM outbox.lanes l WHERE l.lane = d.lane) = 'order')
 				ORDER BY r.lane_rank, r.event_time, r.id LIMIT 1) rests

@@ -25,12 +25,13 @@ type heldCoupon struct {
 	couponID string
 	member   string
 	status   string // normal, used, notStarted, expired
+	drawn    string // dateDraw
 }
 
 func readHeldCoupon(fields map[string]json.RawMessage) heldCoupon {
 	return heldCoupon{
 		code: text(fields["couponCode"]), couponID: text(fields["couponId"]),
-		member: text(fields["membershipId"]), status: text(fields["status"]),
+		member: text(fields["membershipId"]), status: text(fields["status"]), drawn: text(fields["dateDraw"]),
 	}
 }
 
@@ -71,9 +72,9 @@ func echoRedeemed(call vendors.Call, rep reply) (vendors.Receipt, string) {
 	return vendors.Receipt{Ref: c.code, Member: c.member}, ""
 }
 
-// codes lists the codes of all coupons of a kind that a member has, used and
-// expired ones too: no status is asked for (§13.6).
-func (a *Account) codes(ctx context.Context, member, coupon string) (codes []string, r vendors.Result) {
+// held lists all coupons of a kind that a member has, used and expired ones too: no
+// status is asked for (§13.6).
+func (a *Account) held(ctx context.Context, member, coupon string) (held []heldCoupon, r vendors.Result) {
 	seen := map[string]bool{}
 	for n := 1; n <= maxPages; n++ {
 		var p page
@@ -92,13 +93,13 @@ func (a *Account) codes(ctx context.Context, member, coupon string) (codes []str
 			case seen[c.code]:
 				continue
 			case c.couponID == coupon:
-				codes = append(codes, c.code)
+				held = append(held, c)
 			}
 			seen[c.code] = true
 			fresh++
 		}
 		if fresh == 0 || p.last(n, len(seen)) {
-			return codes, r
+			return held, r
 		}
 	}
 	r = unsent(holdUnsupported, fmt.Sprintf("the member has more than %d pages of coupons; which one is new can't be told", maxPages))
@@ -112,11 +113,14 @@ func (a *Account) markCoupons(ctx context.Context, call vendors.Call) (string, v
 	if !isID(member) || coupon == "" {
 		return "", unsent(holdEvent, "membershipId or couponId: missing; a coupon is drawn by them")
 	}
-	codes, r := a.codes(ctx, member, coupon)
+	held, r := a.held(ctx, member, coupon)
 	if r.Class != vendors.Applied {
 		return "", r
 	}
-	codes = append(codes, a.drawn.of(member, coupon)...)
+	codes := a.drawn.of(member, coupon)
+	for _, c := range held {
+		codes = append(codes, c.code)
+	}
 	slices.Sort(codes)
 	mark, _ := json.Marshal(append([]string{}, slices.Compact(codes)...)) // strings always marshal
 	if len(mark) > vendors.MarkLimit {
@@ -142,23 +146,38 @@ func (a *Account) findDrawn(ctx context.Context, call vendors.Call) vendors.Find
 	if !isID(member) || coupon == "" {
 		return unavailable("membershipId or couponId: missing; the member's coupons are read by them")
 	}
-	codes, r := a.codes(ctx, member, coupon)
+	held, r := a.held(ctx, member, coupon)
 	if r.Class != vendors.Applied {
 		return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
 	}
-	fresh := slices.DeleteFunc(codes, func(code string) bool { return slices.Contains(before, code) })
+	fresh := slices.DeleteFunc(held, func(c heldCoupon) bool { return slices.Contains(before, c.code) })
 	f := vendors.Finding{Result: r}
 	switch len(fresh) {
 	case 0:
 		f.Found = vendors.Absent
 	case 1:
-		f.Found, f.Result.Receipt = vendors.Present, vendors.Receipt{Ref: fresh[0], Member: member}
-		a.drawn.add(call, fresh[0])
+		if !drawnWith(call, fresh[0].drawn) {
+			f.Found = vendors.Unclear
+			f.Detail = fmt.Sprintf("the member has one new coupon of this kind, %s, which wasn't drawn at the time of the call", shorten(fresh[0].code, 40))
+			break
+		}
+		f.Found, f.Result.Receipt = vendors.Present, vendors.Receipt{Ref: fresh[0].code, Member: member}
+		a.drawn.add(call, fresh[0].code)
 	default:
 		f.Found = vendors.Unclear
-		f.Detail = "the member has " + strconv.Itoa(len(fresh)) + " new coupons of this kind: " + shorten(strings.Join(fresh, ", "), 200)
+		f.Detail = "the member has " + strconv.Itoa(len(fresh)) + " new coupons of this kind"
+		for _, c := range fresh[:min(len(fresh), 10)] {
+			f.Detail += ", " + shorten(c.code, 40)
+		}
 	}
 	return f
+}
+
+// drawnWith says whether a coupon was drawn when the call was made: someone else may
+// have drawn one of the same kind since.
+func drawnWith(call vendors.Call, dateDraw string) bool {
+	at, err := vendorTime(dateDraw)
+	return err == nil && !call.FirstSentAt.IsZero() && at.Sub(call.FirstSentAt).Abs() <= clockMargin
 }
 
 // findRedeemed reads the coupon (§13.5).

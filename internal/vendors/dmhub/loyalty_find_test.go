@@ -76,7 +76,7 @@ func TestFindReadsWhetherAnIdentityIsGone(t *testing.T) {
 		{"gone", nobody, "1", "1", vendors.Present},
 		{"gone, and so is the way to the member", nobody, "1", "", vendors.Present},
 		{"another's by now", holder("2", time.Now()), "1", "1", vendors.Present},
-		{"another's by now, as the event's look-up says too", holder("2", time.Now()), "1", "2", vendors.Present},
+		{"another's by now, and the event names its member by the identity", holder("2", time.Now()), "1", "", vendors.Unclear},
 		{"there", holder("1", time.Now()), "1", "1", vendors.Absent},
 		{"there, without a mark", holder("1", time.Now()), "", "1", vendors.Absent},
 		{"somebody's, and whose it was is lost", holder("1", time.Now()), "", "", vendors.Unclear},
@@ -87,7 +87,7 @@ func TestFindReadsWhetherAnIdentityIsGone(t *testing.T) {
 			s.answers(200, tt.reply)
 			c := call(event.MemberIdentityRemoved)
 			c.Event.Data = data(`{"uuid":"m-1","type":"mobile","value":"a"}`)
-			c.Mark, c.Member = tt.mark, tt.member
+			c.Mark, c.Member, c.Event.Member.MembershipID = tt.mark, tt.member, tt.member
 			require.Equal(t, tt.found, s.account(t, nil).Find(t.Context(), c).Found)
 		})
 	}
@@ -126,7 +126,7 @@ func TestFindReadsTheMobileNumber(t *testing.T) {
 
 func TestFindComparesTheCouponsWithThoseBefore(t *testing.T) {
 	row := func(code, coupon string) string {
-		return fmt.Sprintf(`{"couponCode":%s,"couponId":%q,"status":"used","channels":[{"couponId":"STxgWromTbt727eBcPOo"}]}`, code, coupon)
+		return fmt.Sprintf(`{"couponCode":%s,"couponId":%q,"status":"used","dateDraw":"2017-12-05T05:54:10Z","channels":[{"couponId":"STxgWromTbt727eBcPOo"}]}`, code, coupon)
 	}
 	const kind = "STxgWromTbt727eBcPOo"
 	for _, tt := range []struct {
@@ -136,6 +136,8 @@ func TestFindComparesTheCouponsWithThoseBefore(t *testing.T) {
 	}{
 		{"one new one", page(row(`"1"`, kind), row(`"2"`, kind)), `["1"]`, vendors.Present, "2"},
 		{"one new one, with a number for a code", page(row(`34636772868722688`, kind)), `[]`, vendors.Present, sampleCode},
+		{"one that was drawn later", strings.Replace(page(row(`"2"`, kind)), "05:54:10Z", "06:54:10Z", 1), `[]`, vendors.Unclear, ""},
+		{"one of no date", strings.Replace(page(row(`"2"`, kind)), "2017-12-05T05:54:10Z", "", 1), `[]`, vendors.Unclear, ""},
 		{"none", page(row(`"1"`, kind)), `["1"]`, vendors.Absent, ""},
 		{"none at all", page(), `[]`, vendors.Absent, ""},
 		{"of another kind, with our id as its channel's", page(row(`"1"`, "other")), `[]`, vendors.Absent, ""},
@@ -151,7 +153,7 @@ func TestFindComparesTheCouponsWithThoseBefore(t *testing.T) {
 			s := newShop(t)
 			s.answers(200, tt.reply)
 			c := call(event.CouponDrawn)
-			c.Mark = tt.mark
+			c.Mark, c.FirstSentAt = tt.mark, time.Date(2017, 12, 5, 5, 54, 0, 0, time.UTC)
 			f := s.account(t, nil).Find(t.Context(), c)
 			require.Equal(t, tt.found, f.Found, "%s %s", f.Detail, f.Result.Message)
 			require.Equal(t, tt.ref, f.Result.Receipt.Ref)

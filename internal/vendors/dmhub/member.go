@@ -16,7 +16,7 @@ import (
 
 const (
 	memberCacheSize = 100_000
-	memberCacheTime = 10 * time.Minute
+	memberCacheTime = time.Minute
 )
 
 // FindMember implements vendors.MemberFinder with getMembershipByIdentity (§7):

@@ -135,8 +135,9 @@ func (a *Account) findRemoved(ctx context.Context, call vendors.Call) vendors.Fi
 	case marked(call):
 		f.Found, f.Detail = vendors.Absent, "the identity leads to the member"
 	default:
-		if marked(call) == "" {
-			f.Found, f.Detail = vendors.Unclear, "the identity leads to a member, and whom it was taken from isn't known"
+		if marked(call) == "" || call.Event.Member.MembershipID == "" {
+			// Who it led to was looked up, and may have been remembered too long.
+			f.Found, f.Detail = vendors.Unclear, "the identity leads to another member, and the event doesn't say whom it was to be taken from"
 		}
 	}
 	return f

@@ -17,7 +17,7 @@ func TestOperationsWithoutSemantics(t *testing.T) {
 	const order = 27 * 24 * time.Hour
 	point := vendors.Operation{
 		Repeat: vendors.RepeatWindow, Window: 58*time.Minute + 30*time.Second, NeedsMember: true,
-		Findable: true, FindWindow: 719 * time.Hour,
+		Findable: true, FindWindow: 719 * time.Hour, RefusalSpendsKey: true,
 	}
 	incr, decr := point, point
 	incr.Name, decr.Name = "POST /loyalty/v1/membership/{membershipId}/point/incr", "POST /loyalty/v1/membership/{membershipId}/point/decr"
