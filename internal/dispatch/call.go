@@ -253,6 +253,15 @@ func (h *hand) find(a *account, l *lane, w *outbox.Work) Step {
 	}
 	var f vendors.Finding
 	asked := h.now()
+	if op, _ := a.ops(w.Type); op.NeedsMark {
+		ctx, cancel := context.WithTimeout(h.calls, a.Policy.Timeout)
+		defer cancel()
+		var err error
+		if call.Others, err = h.store.ReferencesBeside(ctx, &w.Delivery); err != nil {
+			h.log.Warn().Err(err).Int64("delivery", w.ID).Msg("looking for its effect")
+			return h.postpone(a, l, w)
+		}
+	}
 	h.mu.Lock()
 	call.MayBeUpdated = l.mayHave(event.OrderUpdated)
 	call.MayBeRefunded = l.OpenRefunds > 0 || l.unclearRefund(w)

@@ -361,3 +361,21 @@ func (s *Store) StateOfRefund(ctx context.Context, account, tenant, orderNo, uui
 	}
 	return state, nil
 }
+
+// ReferencesBeside returns the vendor's references of what else has taken effect in a
+// lane whose deliveries have a mark, the newest first: as many as a read may show as new.
+func (s *Store) ReferencesBeside(ctx context.Context, d *Delivery) ([]string, error) {
+	const sql = `
+		SELECT vendor_ref FROM outbox.deliveries
+		WHERE lane = $1 AND mark IS NOT NULL AND id <> $2 AND state = 'delivered' AND vendor_ref <> ''
+		ORDER BY delivered_at DESC LIMIT 1000`
+	rows, err := s.pool.Query(ctx, sql, d.Lane, d.ID)
+	if err != nil {
+		return nil, fmt.Errorf("reading what else has taken effect in a lane: %w", err)
+	}
+	refs, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("reading what else has taken effect in a lane: %w", err)
+	}
+	return refs, nil
+}

@@ -154,6 +154,10 @@ type Call struct {
 	// FirstSentAt is when a byte of this delivery may first have left, zero
 	// before the first call.
 	FirstSentAt time.Time
+	// Others, of an operation with a Mark that is read, are the vendor's references of
+	// what else has taken effect in the lane: a read that lagged may have hidden them
+	// from the mark, and they aren't this one's effect.
+	Others []string
 	// MayBeUpdated, of a create that is read: an update of the order may have taken
 	// effect too, so that its amount isn't the create's.
 	MayBeUpdated bool

@@ -150,7 +150,9 @@ func (a *Account) findDrawn(ctx context.Context, call vendors.Call) vendors.Find
 	if r.Class != vendors.Applied {
 		return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
 	}
-	fresh := slices.DeleteFunc(held, func(c heldCoupon) bool { return slices.Contains(before, c.code) })
+	fresh := slices.DeleteFunc(held, func(c heldCoupon) bool {
+		return slices.Contains(before, c.code) || slices.Contains(call.Others, c.code)
+	})
 	f := vendors.Finding{Result: r}
 	switch len(fresh) {
 	case 0:

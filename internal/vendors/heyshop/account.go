@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -138,6 +139,9 @@ func (a *Account) remember(call vendors.Call, id string) {
 // of another event.
 func (a *Account) anothers(call vendors.Call, id string) bool {
 	e := call.Event
+	if slices.Contains(call.Others, id) {
+		return true
+	}
 	by, known := a.answered.Get(effect{e.Type.Point(), id})
 	return known && by != owner{e.Tenant, e.UUID}
 }

@@ -54,6 +54,8 @@ func TestFindComparesTheHistory(t *testing.T) {
 	const mark = "10"
 	plus, minus := marked(points(t, event.PointIncremented), mark), marked(points(t, event.PointDecremented), mark)
 	old := time.Now().Add(-time.Hour)
+	beside := plus
+	beside.Others = []string{"12"}
 	for _, tt := range []struct {
 		name   string
 		call   vendors.Call
@@ -68,6 +70,8 @@ func TestFindComparesTheHistory(t *testing.T) {
 		{"orders", plus, page(row(12, 100, "buy"), row(11, 0, "buy")), vendors.Absent, ""},
 		{"others' points", plus, page(row(12, 99, "manual"), row(11, -100, "manual")), vendors.Absent, ""},
 		{"ours among others", plus, page(row(13, 100, "buy"), row(12, 50, "manual"), row(11, 100, "manual")), vendors.Present, ""},
+		{"what came late of another", beside, page(row(12, 100, "manual")), vendors.Absent, ""},
+		{"ours beside that", beside, page(row(12, 100, "manual"), row(11, 100, "manual")), vendors.Present, ""},
 		{"two of them", plus, page(row(12, 100, "manual"), row(11, 100, "manual")), vendors.Unclear, "staff"},
 		{"made at another time", plus, page(rowAt(old, 11, 100, "manual")), vendors.Unclear, "wasn't made within"},
 		{"ours and one of another time", plus, page(row(12, 100, "manual"), rowAt(old, 11, 100, "manual")), vendors.Unclear, "staff"},
