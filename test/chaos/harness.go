@@ -139,14 +139,14 @@ func (h *harness) shrink() error {
 
 // start connects the publisher, migrates, and runs the workers.
 func (h *harness) start(ctx context.Context) error {
-	messages, mobiles, err := script(h.Seed, int(h.Rate*h.Duration.Seconds()), h.vendor)
+	messages, who, err := script(h.Seed, int(h.Rate*h.Duration.Seconds()), h.vendor)
 	if err != nil {
 		return err
 	}
 	h.messages = messages
 	h.run = check.Run{
-		Skipped: h.run.Skipped, Seed: h.Seed, Switches: h.vendor.Switches(), Semantics: semantics(h.Settings, h.vendor.Switches()), Account: account, Slots: maxFlight, Timeout: timeout, Quiet: quiet, Lease: lease,
-		Secret: secret, Person: trade.Person, Mobiles: mobiles, Messages: len(messages), Ends: map[string]string{},
+		Skipped: h.run.Skipped, Seed: h.Seed, Switches: h.vendor.Switches(), Semantics: semantics(h.Settings, h.vendor.Switches()), Accounts: accounts(), Routes: routes(h.Settings), Slots: maxFlight, Timeout: timeout, Quiet: quiet, Lease: lease,
+		Secret: secret, Person: trade.Person, Mobiles: who.mobiles, Coming: who.coming, Messages: len(messages), Ends: map[string]string{},
 	}
 	for _, m := range h.vendor.Members() {
 		h.run.Points += m.Points

@@ -54,6 +54,7 @@ const patience = lease + 3*time.Second + quiet
 // standing is a delivery as `deliveries list -o json` shows it.
 type standing struct {
 	ID      int64   `json:"id"`
+	Account string  `json:"account"`
 	Type    string  `json:"type"`
 	OrderNo string  `json:"order_no"`
 	UUID    string  `json:"uuid"`

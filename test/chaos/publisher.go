@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/time/rate"
 
-	"syncworker/internal/sandbox"
 	"syncworker/internal/trade"
 	"syncworker/test/chaos/check"
 )
@@ -28,55 +26,73 @@ type publisher struct {
 	acked    atomic.Int64
 }
 
-// script makes what is published: days of trade of two tenants, and one message
-// of each kind of bad input.
-func script(seed uint64, messages int, v *vendor) (all []check.Message, mobiles []string, err error) {
-	var members []trade.Member
-	for _, m := range []sandbox.Seed{{Count: 200, Mobile: "13800000000", Points: 5000, Name: trade.Person}, {Count: 20, Mobile: "13900000000", Name: trade.Person}} {
-		ids, err := v.SeedMembers(m)
-		if err != nil {
-			return nil, nil, err
-		}
-		for i, id := range ids {
-			mobile := fmt.Sprintf("%s%08d", m.Mobile[:3], i)
-			mobiles = append(mobiles, mobile)
-			members = append(members, trade.Member{ID: id, Mobile: mobile, Points: m.Points})
-		}
+// script makes what is published: days of trade of two tenants with shops and of
+// one with a web shop, and one message of each kind of bad input.
+func script(seed uint64, messages int, v *vendor) (all []check.Message, who people, err error) {
+	if err := who.meet(v); err != nil {
+		return nil, who, err
 	}
 	start := time.Now().Add(-20 * time.Hour).UTC().Truncate(time.Second)
-	n := messages / 6 // each day has half of the messages; an order brings two, a change of points one
-	for i, tenant := range []string{"", "brand-b"} {
-		day, err := trade.New(trade.Config{
-			Seed: seed*4 + uint64(i), Start: start, Tenant: tenant, Members: members[i*100 : 100+i*120],
-			Orders: n, Points: n, Duplicates: 0.05, Conflicts: 5 + n/100, Disorder: true,
-			ShortOfPoints: 3 + n/200, SeveralRefunds: 3, Strangers: 3, Orphans: 3,
-		})
+	n := messages / 8 // an order brings two messages, a change of points one: the orders and points are three quarters
+	days := []trade.Config{{Tenant: ""}, {Tenant: otherTenant}, {Tenant: webTenant, Conflicts: 1 + n/100}}
+	for i := range days[:2] {
+		day := &days[i]
+		day.Members, day.Orders, day.Points = who.members[i*100:100+i*120], n, n
+		day.Conflicts, day.ShortOfPoints, day.SeveralRefunds, day.Strangers, day.Orphans = 5+n/100, 3+n/200, 3, 3, 3
+		day.Seed = seed*4 + uint64(i)
+	}
+	if err := who.patrons(v, &days[0], 3+n/6, 5+n/10); err != nil {
+		return nil, who, err
+	}
+	if days[1].Codes, err = codes(v, 8+n/4); err != nil {
+		return nil, who, err
+	}
+	if days[2].Web, err = web(v, 10+n/2); err != nil {
+		return nil, who, err
+	}
+	for i, cfg := range days {
+		cfg.Seed, cfg.Start, cfg.Duplicates, cfg.Disorder = seed*4+uint64(i), start, 0.05, true
+		day, err := trade.New(cfg)
 		if err != nil {
-			return nil, nil, err
+			return nil, who, err
+		}
+		if all == nil {
+			all = good(day.Messages)
+			continue
 		}
 		all = interleave(all, good(day.Messages))
 	}
-	bad, err := trade.New(trade.Config{Seed: seed*4 + 2, Start: start, Members: members, Bad: true})
+	bad, err := trade.New(trade.Config{Seed: seed*4 + 3, Start: start, Members: who.members, Bad: true})
 	if err != nil {
-		return nil, nil, err
+		return nil, who, err
 	}
 	var refused []check.Message
 	for _, m := range bad.Messages {
 		refused = append(refused, check.Message{Subject: m.Subject, Header: m.Header, Data: m.Data, Bad: true})
 	}
 	emptied, err := emptying(seed, messages/10, start, v)
-	return interleave(interleave(all, emptied), refused), mobiles, err
+	return interleave(interleave(all, emptied), refused), who, err
 }
 
-var uuidField = regexp.MustCompile(`"uuid":"([^"]+)"`)
+var (
+	uuidField       = regexp.MustCompile(`"uuid":"([^"]+)"`)
+	membershipField = regexp.MustCompile(`"membership":\{`)
+	// traced are the events whose uuid the vendor isn't told, and which nothing else
+	// of their request names.
+	traced = regexp.MustCompile(`^sync\.events\.(order\..*|device\.registered|coupon\.drawn|level\.(created|updated))$`)
+)
 
-// good are a day's messages. What names an event travels to the vendor in a
-// field of the shop's own, since DM Hub's orders take no uuid.
+// good are a day's messages. What names an event travels to the vendor in a field of
+// the shop's own where its requests have no uuid.
 func good(day []trade.Message) []check.Message {
 	var all []check.Message
 	for _, m := range day {
-		if strings.HasPrefix(m.Subject, "sync.events.order.") {
+		switch uuid := uuidField.FindSubmatch(m.Data); {
+		case uuid == nil:
+		case traced.MatchString(m.Subject):
 			m.Data = uuidField.ReplaceAll(m.Data, []byte(`"uuid":"$1","c_event":"$1"`))
+		case m.Subject == "sync.events.member.updated":
+			m.Data = membershipField.ReplaceAll(m.Data, fmt.Appendf(nil, `"membership":{"c_event":"%s",`, uuid[1]))
 		}
 		all = append(all, check.Message{Subject: m.Subject, Header: m.Header, Data: m.Data})
 	}

@@ -18,7 +18,7 @@ func (h *harness) configure(ctx context.Context) error {
 	if h.Cluster {
 		replicas = 3
 	}
-	env := []string{"SYNCWORKER_VENDORS_DMHUB_SECRET=" + secret, "SYNCWORKER_VENDORS_DEALS_SECRET=" + secret, "GORACE=atexit_sleep_ms=0"}
+	env := append(secrets(), "GORACE=atexit_sleep_ms=0")
 	direct := filepath.Join(h.work, "operator.yaml")
 	var urls []string
 	for _, a := range h.nats.addresses() {

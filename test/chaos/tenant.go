@@ -31,6 +31,21 @@ func switches(seed uint64) sandbox.Switches {
 		CreateStatus: []int{200, 201}[rng.IntN(2)], ReadsLag: sandbox.Duration(rng.IntN(2)) * sandbox.Duration(quiet) / 2,
 		Refunds: pick("accumulate", "overwrite", "refuse"), RefundState: rng.IntN(2) == 0,
 		BalanceFirst: rng.IntN(2) == 0,
+
+		Members: sandbox.MemberSwitches{
+			BindAgain: pick("error", "echo"), MobileAgain: pick("error", "echo"), RedeemTwice: pick("error", "echo"),
+			IdentitiesShown: pick("all", "asked"), TotalsSwapped: rng.IntN(2) == 0,
+		},
+		HeyShop: sandbox.HeyShopSwitches{
+			NegativePoints: pick("applied", "refused", "cut"), UnknownCustomer: pick("400", "404"),
+			HistoryOrder: pick("newest", "oldest", "none"), MaxPageSize: []int{100, 3}[rng.IntN(2)], CreateStatus: []int{201, 200}[rng.IntN(2)],
+		},
+		Pospal: sandbox.PospalSwitches{
+			DoubleUse: pick("error", "success"), ExistingCode: pick("error", "success"), UseTime: pick("sent", "server"),
+			PageSizeShown: pick("shown", "hidden"), CodeType: pick("number", "string"), MessagesType: pick("list", "text"),
+			StatusCase: pick("lower", "upper"), PageSize: []int{100, 5}[rng.IntN(2)], DailyQuota: manyCalls,
+		},
+		DealCoupon: pick("counponCode", "couponCode"), DealDeleteReply: pick("no_content", "empty", "echo"),
 	}
 }
 

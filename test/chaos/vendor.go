@@ -16,31 +16,27 @@ import (
 )
 
 const (
-	secret       = "canary-secret-7f3a91"
-	account      = "dmhub"
-	dealsAccount = "deals"
-	appID        = "app"
-	dealsApp     = "deals"
-	timeout      = 700 * time.Millisecond
-	quiet        = 2 * time.Second
-	maxFlight    = 32
+	secret    = "canary-secret-7f3a91"
+	timeout   = 700 * time.Millisecond
+	quiet     = 2 * time.Second
+	maxFlight = 32
 )
 
-// vendor is the sandbox with what the wire says of its calls: DM Hub's updates
-// and refunds have no key, so the events carry one in a field of the shop's own.
+// vendor is the sandbox with what the wire says of its calls: where a request has no
+// key, such as DM Hub's updates and refunds, the event carries one in a field of the
+// shop's own.
 type vendor struct {
 	*sandbox.Sandbox
 	listener net.Listener
 	http     *http.Server
 
 	mu     sync.Mutex
-	events map[string]string // the field c_event by SHA-256 of the request's body
+	events map[string]string // what a request is named by, see named; by SHA-256 of its body
 }
 
 func newVendor(seed uint64, switches sandbox.Switches) (*vendor, error) {
 	s, err := sandbox.New(sandbox.Config{
-		Accounts: []sandbox.Account{{AppID: appID, Secret: secret}, {AppID: dealsApp, Secret: secret}},
-		Seed:     seed, Switches: switches,
+		Accounts: logins(), Seed: seed, Switches: switches,
 	})
 	if err != nil {
 		return nil, err
@@ -55,23 +51,42 @@ func newVendor(seed uint64, switches sandbox.Switches) (*vendor, error) {
 }
 
 func (v *vendor) serve(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPost {
+	if r.Method != http.MethodGet {
 		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 		if err != nil {
 			panic(http.ErrAbortHandler) // half a request: nobody has said anything
 		}
-		var data struct {
-			Event string `json:"c_event"`
-		}
-		if json.Unmarshal(body, &data) == nil && data.Event != "" {
+		if name := named(body); name != "" {
 			sum := sha256.Sum256(body)
 			v.mu.Lock()
-			v.events[hex.EncodeToString(sum[:])] = data.Event
+			v.events[hex.EncodeToString(sum[:])] = name
 			v.mu.Unlock()
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	v.ServeHTTP(w, r)
+}
+
+// named is what tells a request from others: the event in a field of the shop's own,
+// the value of the first identity that is bound, or for an adjustment, which HeyShop
+// can't tell from an equal one, the customer and the points.
+func named(body []byte) string {
+	var identities []struct{ Value string }
+	if json.Unmarshal(body, &identities) == nil && len(identities) > 0 {
+		return identities[0].Value
+	}
+	var data struct {
+		Event    string `json:"c_event"`
+		Customer int64  `json:"customer_id"`
+		Points   int64  `json:"points"`
+	}
+	if json.Unmarshal(body, &data) != nil {
+		return ""
+	}
+	if data.Event == "" && data.Points != 0 {
+		return fmt.Sprint(data.Customer, " ", data.Points)
+	}
+	return data.Event
 }
 
 // trouble fails a share of the writes in every way that the sandbox knows.
@@ -90,12 +105,20 @@ func trouble(share float64) []sandbox.Rule {
 	}
 }
 
-// operations are the vendor's names of what an event asks for.
-var operations = map[string]string{
-	"order.created": sandbox.OpDealCreate, "order.updated": sandbox.OpDealUpdate, "order.cancelled": sandbox.OpDealCancel,
-	"order.deleted": sandbox.OpDealDelete, "order.refunded": sandbox.OpDealRefund,
-	"order.refund_deleted": sandbox.OpDealDeleteRefund,
-	"point.incremented":    sandbox.OpPointIncr, "point.decremented": sandbox.OpPointDecr,
+// operations are the vendors' names of what an event asks for, by account: those
+// whose effects a person can look up by the order or the uuid.
+var operations = map[string]map[string]string{
+	account: {
+		"order.created": sandbox.OpDealCreate, "order.updated": sandbox.OpDealUpdate, "order.cancelled": sandbox.OpDealCancel,
+		"order.deleted": sandbox.OpDealDelete, "order.refunded": sandbox.OpDealRefund,
+		"order.refund_deleted": sandbox.OpDealDeleteRefund,
+		"point.incremented":    sandbox.OpPointIncr, "point.decremented": sandbox.OpPointDecr,
+	},
+	crmAccount: {
+		"order.created": sandbox.OpCustomerDealCreate, "order.updated": sandbox.OpCustomerDealUpdate,
+		"order.cancelled": sandbox.OpCustomerDealCancel, "order.deleted": sandbox.OpCustomerDealDelete,
+		"order.refunded": sandbox.OpCustomerDealRefund, "order.refund_deleted": sandbox.OpCustomerDealDeleteRefund,
+	},
 }
 
 // has says whether the effect of a delivery is there, as the vendor's pages show
@@ -105,10 +128,14 @@ func (v *vendor) has(s standing) (applied, certain bool) {
 	if key == "" {
 		key = s.UUID
 	}
+	names := operations[s.Account]
+	if names == nil || names[s.Type] == "" {
+		return false, false // of others nobody looks the page up
+	}
 	v.mu.Lock()
 	events := v.events
 	mine := func(op, request string) bool {
-		if op != operations[s.Type] {
+		if op != names[s.Type] {
 			return false
 		}
 		traced := s.UUID != "" && s.OrderNo != ""

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -148,20 +147,8 @@ func (h *harness) workerConfig(file string, natsURLs []string, database, vendorU
 	var b strings.Builder
 	fmt.Fprintf(&b, "nats: {url: %q, max_bytes: %d, ack_wait: 3s, replicas: %d}\n", strings.Join(natsURLs, ","), maxBytes, replicas)
 	fmt.Fprintf(&b, "database: {url: %q, max_connections: 8}\nhttp: {listen: \"127.0.0.1:0\"}\nlog: {format: json}\n", database)
-	fmt.Fprintf(&b, "dispatch: {lease: %s, drain_timeout: 20s}\nvendors:\n", lease)
-	for _, a := range []struct {
-		name, kind, app string
-		semantics       map[string]string
-	}{{account, "dmhub-loyalty", appID, h.run.Semantics}, {dealsAccount, "dmhub-deals", dealsApp, nil}} {
-		fmt.Fprintf(&b, "  %s: {kind: %s, base_url: %q, app_id: %s, timeout: %s, max_in_flight: %d, rate_limit: 0, quiet_period: %s, "+
-			"early_grace: 3s, retry: {initial: 20ms, max: 300ms}, semantics: {",
-			a.name, a.kind, vendorURL, a.app, timeout, maxFlight, quiet)
-		for _, name := range slices.Sorted(maps.Keys(a.semantics)) {
-			fmt.Fprintf(&b, "%s: %q, ", name, a.semantics[name])
-		}
-		b.WriteString("}}\n")
-	}
-	b.WriteString("routes:\n  - {types: [\"order.*\", \"point.*\"], tenants: [\"*\"], accounts: [" + account + "]}\n")
+	fmt.Fprintf(&b, "dispatch: {lease: %s, drain_timeout: 20s}\n", lease)
+	h.writeAccounts(&b, vendorURL)
 	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
 		return fmt.Errorf("writing a worker's configuration: %w", err)
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -23,17 +24,19 @@ type Bundle struct {
 
 // Run says what was run, and how it ended.
 type Run struct {
-	Seed     uint64        `json:"seed"`
-	Account  string        `json:"account"`
-	Slots    int           `json:"slots"` // calls that may be under way at once
-	Timeout  time.Duration `json:"timeout"`
-	Quiet    time.Duration `json:"quiet"`
-	Lease    time.Duration `json:"lease"`
-	Secret   string        `json:"secret"`
-	Person   string        `json:"person"` // the name of each member and receiver
-	Mobiles  []string      `json:"mobiles"`
-	Points   int64         `json:"points"` // start balances of all members
-	Messages int           `json:"messages"`
+	Seed     uint64             `json:"seed"`
+	Accounts map[string]Account `json:"accounts"` // that something is routed to
+	Routes   []Route            `json:"routes"`
+	Slots    int                `json:"slots"` // calls that may be under way at once
+	Timeout  time.Duration      `json:"timeout"`
+	Quiet    time.Duration      `json:"quiet"`
+	Lease    time.Duration      `json:"lease"`
+	Secret   string             `json:"secret"`
+	Person   string             `json:"person"` // the name of each member and receiver
+	Mobiles  []string           `json:"mobiles"`
+	Coming   []string           `json:"coming"` // of these, those of who aren't members before they register
+	Points   int64              `json:"points"` // start balances of all members
+	Messages int                `json:"messages"`
 
 	LastFault time.Time         `json:"last_fault"`
 	Drained   time.Time         `json:"drained"`  // zero: never
@@ -45,9 +48,27 @@ type Run struct {
 	Semantics map[string]string `json:"semantics"`
 }
 
-// vendorDoes is what one of the vendor's switches says.
+// Account is an account by its kind, and whom it shares what it holds with.
+type Account struct {
+	Kind  string `json:"kind"`
+	Store string `json:"store"`
+}
+
+// Route says which events go to which accounts; "order.*" is all types of orders.
+type Route struct {
+	Types    []string `json:"types"`
+	Tenants  []string `json:"tenants"`
+	Accounts []string `json:"accounts"`
+}
+
+// vendorDoes is what one of the vendor's switches says, as refunds or
+// heyshop.negative_points.
 func (r Run) vendorDoes(name string) string {
 	all, _ := r.Switches.(map[string]any)
+	if group, rest, nested := strings.Cut(name, "."); nested {
+		all, _ = all[group].(map[string]any)
+		name = rest
+	}
 	does, _ := all[name].(string)
 	return does
 }
@@ -218,6 +239,7 @@ type Token struct {
 // FinanceOrder is a row of finance.orders.
 type FinanceOrder struct {
 	Tenant        string          `json:"tenant"`
+	Account       string          `json:"account"`
 	OrderNo       string          `json:"order_no"`
 	AmountPaid    decimal.Decimal `json:"amount_paid"`
 	RefundedTotal decimal.Decimal `json:"refunded_total"`
@@ -226,6 +248,7 @@ type FinanceOrder struct {
 // FinancePoint is a row of finance.points.
 type FinancePoint struct {
 	Tenant        string `json:"tenant"`
+	Account       string `json:"account"`
 	UUID          string `json:"uuid"`
 	Direction     int64  `json:"direction"`
 	PointsApplied *int64 `json:"points_applied"`

@@ -48,7 +48,7 @@ func (c *checker) conflictIsReal(row Conflict, f fact) {
 		c.find("conflict %d (%s) has what nobody published: %.200s", row.ID, row.Key, row.Payload)
 	}
 	if row.Cause != "content" {
-		if row.Cause == "deleted" && len(c.effects[target{"deal.delete", row.OrderNo, ""}]) == 0 {
+		if row.Cause == "deleted" && len(c.effects[target{"deal.delete", row.OrderNo, ""}])+len(c.effects[target{"customer_deal.delete", row.OrderNo, ""}]) == 0 {
 			c.find("conflict %d: %s was kept out because its order was deleted, which it wasn't", row.ID, row.Key)
 		}
 		return

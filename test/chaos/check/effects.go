@@ -11,12 +11,12 @@ func (c *checker) once() {
 		t := c.target(d)
 		known[t] = true
 		c.look(1)
-		if n := len(c.effects[t]); n > 1 && !c.setAgain(d) {
+		if n := len(c.effects[t]); n > len(c.ofTarget(t)) && !c.setAgain(d) {
 			c.find("%d effects: %s", n, c.show(d))
 		}
 	}
 	for t, effects := range c.effects {
-		if !known[t] && operationOf(t.op) && !c.contradictedSinceRestore(t, effects) {
+		if !known[t] && c.operationOf(t.op) && !c.contradictedSinceRestore(t, effects) {
 			c.find("%d effects that no delivery stands for: %+v, the first by call %d at %s", len(effects), t, effects[0].Call, clock(effects[0].Time))
 		}
 	}
@@ -42,8 +42,9 @@ func (c *checker) contradictedSinceRestore(t target, effects []Effect) bool {
 // replaced reports whether a create was repeated after a call of it was unclear, at
 // a vendor of which the account was told that it replaces the order.
 func (c *checker) replaced(d *Delivery) bool {
-	return d.Type == "order.created" && d.EverAmbiguous && len(c.effects[c.target(d)]) <= d.Calls &&
-		c.Run.vendorDoes("existing_order") == "replace" && c.Run.Semantics["existing_order"] == "replaced"
+	again := d.Type == "order.created" && d.EverAmbiguous && len(c.effects[c.target(d)]) <= d.Calls
+	return again && c.Run.vendorDoes("existing_order") == "replace" && c.Run.Semantics["existing_order"] == "replaced" &&
+		c.kind(d) == "dmhub-loyalty"
 }
 
 // setAgain reports whether an update, or a create that replaces, was repeated after
@@ -52,16 +53,7 @@ func (c *checker) setAgain(d *Delivery) bool {
 	if c.replaced(d) {
 		return true
 	}
-	return d.Type == "order.updated" && d.EverAmbiguous && (len(c.effects[c.target(d)]) <= d.Calls || c.restoredCalls(d))
-}
-
-func operationOf(op string) bool {
-	for _, known := range operations {
-		if known == op {
-			return true
-		}
-	}
-	return false
+	return c.operation(d).sets && d.EverAmbiguous && (len(c.effects[c.target(d)]) <= d.Calls || c.restoredCalls(d))
 }
 
 // truthful proves that states say what is at the vendor.
@@ -72,11 +64,11 @@ func (c *checker) truthful() {
 		c.look(1)
 		switch d.State {
 		case "delivered":
-			if n == 0 {
+			if n < c.delivered(c.target(d)) && !c.wasGone(d) {
 				c.find("delivered without an effect: %s", c.show(d))
 			}
 		case "dead":
-			if n > 0 {
+			if n > c.mayHave(c.target(d)) {
 				c.find("dead, but it has an effect: %s", c.show(d))
 			}
 			if d.Ambiguous {
@@ -84,17 +76,55 @@ func (c *checker) truthful() {
 			}
 		case "cancelled":
 			// Cancelling what was unclear says nothing about the vendor.
-			if n > 0 && !d.EverAmbiguous && !c.restoredCalls(d) {
+			if n > c.mayHave(c.target(d)) && !d.EverAmbiguous && !c.restoredCalls(d) {
 				c.find("cancelled and never unclear, but it has an effect: %s", c.show(d))
 			}
 		case "waiting", "pending", "held":
 			// How many points a decrement to zero took has to be read.
 			taken := d.Reason == "mismatch" && c.events[d.EventID].DecrToZero
-			if n > 0 && !d.EverAmbiguous && !taken && !c.restoredCalls(d) {
+			if n > c.mayHave(c.target(d)) && !d.EverAmbiguous && !taken && !c.restoredCalls(d) {
 				c.find("not sent and never unclear, but it has an effect: %s", c.show(d))
 			}
 		}
 	}
+}
+
+// wasGone reports whether the vendor has said that what a delivery removes isn't there.
+func (c *checker) wasGone(d *Delivery) bool {
+	code := c.operation(d).gone
+	return code != "" && slices.ContainsFunc(c.calls[c.target(d)], func(call Call) bool { return call.Code == code && call.Done })
+}
+
+// delivered counts the deliveries of a target that are delivered.
+func (c *checker) delivered(t target) (n int) {
+	for _, d := range c.ofTarget(t) {
+		if d.State == "delivered" {
+			n++
+		}
+	}
+	return n
+}
+
+// mayHave counts the deliveries of a target that may have an effect: those that are
+// delivered, and those of which a call was unclear and that nobody has settled.
+func (c *checker) mayHave(t target) (n int) {
+	if len(c.ofTarget(t)) < 2 {
+		return c.delivered(t)
+	}
+	for _, d := range c.ofTarget(t) {
+		if d.State == "delivered" || d.State != "dead" && (d.EverAmbiguous || c.restoredCalls(d)) {
+			n++
+		}
+	}
+	return n
+}
+
+// intended counts the calls that the deliveries of a target have intended.
+func (c *checker) intended(t target) (n int) {
+	for _, d := range c.ofTarget(t) {
+		n += d.Calls
+	}
+	return n
 }
 
 // restoredCalls reports whether a call of a delivery was made while the database
@@ -124,13 +154,10 @@ func (c *checker) fenced() {
 	for i := range c.Deliveries {
 		d := &c.Deliveries[i]
 		t := c.target(d)
-		if d.Account != c.Run.Account {
-			continue
-		}
 		made := c.made(t)
 		c.look(made)
-		if made > d.Calls && !c.restoredCalls(d) {
-			c.find("%d calls reached the vendor, and %d were intended: %s", made, d.Calls, c.show(d))
+		if intended := c.intended(t); made > intended && !c.restoredCalls(d) {
+			c.find("%d calls reached the vendor, and %d were intended: %s", made, intended, c.show(d))
 		}
 		seen := map[int]bool{}
 		for _, a := range c.attempts[d.ID] {
@@ -150,7 +177,7 @@ func (c *checker) fenced() {
 	}
 	for _, call := range c.Calls {
 		t := c.targetOf(call.Op, call.Key, call.UUID, call.Request)
-		if operationOf(call.Op) && call.Account != "" && len(c.ofTarget(t)) == 0 && !c.lostToConflict(call) {
+		if c.operationOf(call.Op) && call.Account != "" && len(c.ofTarget(t)) == 0 && !c.lostToConflict(call) {
 			c.find("call %d at %s is for %+v, of which there is no delivery", call.Seq, clock(call.Time), t)
 		}
 	}

@@ -71,8 +71,9 @@ func (c *checker) mayBeHeld(d *Delivery) (explained, byLoss bool) {
 		}
 		return c.cutOff(d), true
 	case "superseded":
-		return d.Type == "order.updated" && slices.ContainsFunc(c.lanes[d.Lane], func(o *Delivery) bool {
-			return o.Type == d.Type && o.State == "delivered" && d.EventTime.Before(o.EventTime)
+		order := c.events[d.EventID] != nil && c.events[d.EventID].OrderNo != ""
+		return (d.Type == "order.updated" || !order) && slices.ContainsFunc(c.lanes[d.Lane], func(o *Delivery) bool {
+			return (o.Type == d.Type || !order) && o.State == "delivered" && d.EventTime.Before(o.EventTime)
 		}), false
 	case "several_refunds":
 		return d.Type == "order.refund_deleted" && c.severalRefunds(d), false
@@ -81,7 +82,8 @@ func (c *checker) mayBeHeld(d *Delivery) (explained, byLoss bool) {
 	case "predecessor_cancelled":
 		return slices.ContainsFunc(c.lanes[d.Lane], func(o *Delivery) bool { return o.State == "cancelled" }), false
 	case "mismatch":
-		return c.overtakenByDelete(d) || c.nameless(d), false
+		return c.overtakenByDelete(d) || c.nameless(d) || (c.tillsOwn(d) || c.counted(d)) && (c.faulty(d) || c.cutOff(d)) ||
+			c.removedTooEarly(d), false
 	}
 	return false, false
 }
@@ -90,13 +92,43 @@ func (c *checker) mayBeHeld(d *Delivery) (explained, byLoss bool) {
 // vendor's don't show whose their rows are.
 func (c *checker) nameless(d *Delivery) bool {
 	e := c.events[d.EventID]
-	return e != nil && e.OrderNo == "" && c.Run.vendorDoes("uuid_trace") == "none" && (e.DecrToZero || c.faulty(d) || c.cutOff(d))
+	return e != nil && c.operation(d).by == byUUID && c.Run.vendorDoes("uuid_trace") == "none" && (e.DecrToZero || c.faulty(d) || c.cutOff(d))
+}
+
+// tillsOwn reports whether a code is of a till's own and for nobody: where it is there,
+// no read tells whether it was ours.
+func (c *checker) tillsOwn(d *Delivery) bool {
+	own := c.says[d.EventID].data
+	return d.Type == "coupon.code_added" && own.Code != "" && own.CustomerUID == ""
+}
+
+// removedTooEarly reports whether the removal of an identity came to the outbox before
+// what it undoes: the vendor had nothing to remove, and has it now.
+func (c *checker) removedTooEarly(d *Delivery) bool {
+	return d.Type == "member.identity_removed" && slices.ContainsFunc(c.lanes[d.Lane], func(o *Delivery) bool {
+		return o.Type == "member.identity_bound" && o.EventTime.Before(d.EventTime) && !c.knownBefore(o, d)
+	})
+}
+
+// counted reports whether a delivery is only told from others by what there was before
+// it, and reads lag: what another worker did just before may then show up late.
+func (c *checker) counted(d *Delivery) bool {
+	return c.operation(d).counted && c.lag() > 0
+}
+
+// lag is how late this vendor's reads show what was done.
+func (c *checker) lag() time.Duration {
+	late, err := time.ParseDuration(c.Run.vendorDoes("reads_lag"))
+	if err != nil {
+		return 0 // it has no such switch
+	}
+	return late
 }
 
 // unreadable reports whether no read that the account was told of shows the effect
 // of a delivery.
 func (c *checker) unreadable(d *Delivery) bool {
-	return c.events[d.EventID] != nil && c.events[d.EventID].OrderNo != "" && c.Run.Semantics["order_reads"] == ""
+	return c.events[d.EventID] != nil && c.events[d.EventID].OrderNo != "" && c.kind(d) == "dmhub-loyalty" && c.Run.Semantics["order_reads"] == ""
 }
 
 // forgotten reports whether the database went back in time after an event was
@@ -161,7 +193,8 @@ func (c *checker) severalRefunds(d *Delivery) bool {
 	return n > 1
 }
 
-// memberKnown reports whether the vendor has the member of an order's create.
+// memberKnown reports whether the vendor had the member of an order's create, or of
+// points, when the delivery was held.
 func (c *checker) memberKnown(d *Delivery) bool {
 	for _, o := range c.lanes[d.Lane] {
 		e := c.events[o.EventID]
@@ -169,6 +202,13 @@ func (c *checker) memberKnown(d *Delivery) bool {
 			continue
 		}
 		mobile, isMobile := strings.CutPrefix(e.Member, "mobile:")
+		if slices.Contains(c.Run.Coming, mobile) {
+			return slices.ContainsFunc(c.effects[target{"member.create", "mobile:" + mobile, ""}], func(e Effect) bool {
+				// Else the event had come before its member's own, or reads didn't show the
+				// member yet.
+				return e.Time.Add(c.lag()).Before(d.StateSince)
+			})
+		}
 		return !isMobile || slices.Contains(c.Run.Mobiles, mobile)
 	}
 	return false
@@ -177,7 +217,7 @@ func (c *checker) memberKnown(d *Delivery) bool {
 // overtakenByDelete reports whether the order was deleted at the vendor before
 // this delivery came to be called.
 func (c *checker) overtakenByDelete(d *Delivery) bool {
-	deleted := c.effects[target{"deal.delete", c.target(d).order, ""}]
+	deleted := c.effects[c.of(d, "order.deleted")]
 	calls := c.calls[c.target(d)]
 	return len(deleted) > 0 && (len(calls) == 0 || calls[0].Time.After(deleted[0].Time)) && c.cameAfterDelete(d)
 }
@@ -203,6 +243,10 @@ func (c *checker) mayBeDead(d *Delivery) bool {
 	switch {
 	case !refused:
 		return false
+	case d.Type == "coupon.code_used":
+		return c.codeCameLate(d)
+	case c.kind(d) == "heyshop" && d.Type == "point.decremented":
+		return c.Run.vendorDoes("heyshop.negative_points") == "refused"
 	case d.Type == "point.decremented":
 		return !c.hasPoints(d)
 	case d.Type == "order.refunded" && c.Run.vendorDoes("refunds") == "refuse" && c.hadRefund(d):
@@ -211,13 +255,21 @@ func (c *checker) mayBeDead(d *Delivery) bool {
 	return c.overtakenByDelete(d)
 }
 
+// codeCameLate reports whether a code wasn't there yet at the last call that uses it.
+func (c *checker) codeCameLate(d *Delivery) bool {
+	t := c.target(d)
+	calls := c.calls[t]
+	added := c.effects[target{"pospal.code_add", t.order, ""}]
+	return len(added) == 0 || calls[len(calls)-1].Time.Before(added[0].Time)
+}
+
 // hadRefund reports whether the order had another refund when a call for this one
 // was refused.
 func (c *checker) hadRefund(d *Delivery) bool {
 	t := c.target(d)
 	return slices.ContainsFunc(c.calls[t], func(call Call) bool {
 		open := 0
-		for _, o := range c.orders[t.order] {
+		for _, o := range c.orders[place{d.Account, t.order}] {
 			for _, e := range c.effects[c.target(o)] {
 				switch {
 				case e.Call > call.Seq:

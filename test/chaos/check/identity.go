@@ -2,6 +2,8 @@ package check
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +33,29 @@ type fact struct {
 	Type    string
 	Content string // the same for two events that mean the same
 	Order   string // of a point event too, which has none: empty
+	data    data
+}
+
+// data is what the checker reads of an event's own.
+type data struct {
+	OrderNo      string                         `json:"orderNo"`
+	UUID         string                         `json:"uuid"`
+	MembershipID json.Number                    `json:"membershipId"`
+	Identities   []struct{ Type, Value string } `json:"identities"`
+	Point        json.Number                    `json:"point"`
+	CouponCode   string                         `json:"couponCode"`
+	Code         string                         `json:"code"`
+	CustomerUID  json.Number                    `json:"customerUid"`
+	PushID       string                         `json:"pushId"`
+	ID           json.Number                    `json:"id"`
+}
+
+func (f fact) member() string { return f.data.MembershipID.String() }
+
+// madeCode is the code of a coupon.code_added that names none, as the contract has it.
+func madeCode(tenant, uuid string) string {
+	sum := sha256.Sum256([]byte("coupon.code_added\x00" + tenant + "\x00" + uuid))
+	return base32.StdEncoding.EncodeToString(sum[:])[:20]
 }
 
 // decode reads what a good message says.
@@ -54,23 +79,24 @@ func decode(header map[string][]string, payload []byte) (fact, error) {
 	return factOf(envelope.Type, envelope.Tenant, envelope.Data)
 }
 
-func factOf(kind, tenant string, data []byte) (fact, error) {
-	var names struct {
-		OrderNo string `json:"orderNo"`
-		UUID    string `json:"uuid"`
-	}
-	if err := json.Unmarshal(data, &names); err != nil {
+func factOf(kind, tenant string, text []byte) (fact, error) {
+	var names data
+	if err := json.Unmarshal(text, &names); err != nil {
 		return fact{}, fmt.Errorf("reading the data of %s: %w", kind, err)
 	}
-	f := fact{Type: kind, Key: Key{Tenant: tenant, Kind: kind, OrderNo: names.OrderNo, UUID: names.UUID}}
+	f := fact{Type: kind, Key: Key{Tenant: tenant, Kind: kind, OrderNo: names.OrderNo, UUID: names.UUID}, data: names}
 	switch kind {
 	case "point.incremented", "point.decremented":
 		f.Kind, f.OrderNo = "point", ""
 	case "order.created", "order.cancelled", "order.deleted":
 		f.UUID = ""
+	case "coupon.redeemed":
+		f.UUID = names.CouponCode
+	case "coupon.code_used":
+		f.UUID = names.Code
 	}
 	f.Order = f.OrderNo
-	meaning, err := canonical(data)
+	meaning, err := canonical(text)
 	f.Content = kind + " " + meaning
 	return f, err
 }

@@ -12,6 +12,9 @@ import (
 // target names an effect at the vendor: what a delivery is to bring about.
 type target struct{ op, order, uuid string }
 
+// place is an order at an account.
+type place struct{ account, order string }
+
 // checker is a bundle with its indexes, and the report in the making.
 type checker struct {
 	*Bundle
@@ -31,20 +34,16 @@ type checker struct {
 	decided    map[int64][]Deed  // by delivery
 	restores   []Fault
 	against    map[Key][]Conflict // by the identity that they contradict
-	orders     map[string][]*Delivery
+	orders     map[place][]*Delivery
 	targets    map[target][]*Delivery
+	namings    map[string]naming
+	says       map[int64]fact // what an event says, by its id
 }
 
 // published is a message with what it says.
 type published struct {
 	*Message
 	fact
-}
-
-var operations = map[string]string{
-	"order.created": "deal.create", "order.updated": "deal.update", "order.cancelled": "deal.cancel",
-	"order.deleted": "deal.delete", "order.refunded": "deal.refund", "order.refund_deleted": "deal.delete_refund",
-	"point.incremented": "point.incr", "point.decremented": "point.decr",
 }
 
 func newChecker(b *Bundle) *checker {
@@ -54,7 +53,8 @@ func newChecker(b *Bundle) *checker {
 		ofEvent: map[int64][]*Delivery{}, deliveries: map[int64]*Delivery{}, lanes: map[string][]*Delivery{},
 		attempts: map[int64][]Attempt{}, effects: map[target][]Effect{}, calls: map[target][]Call{},
 		traces: map[string]string{}, decided: map[int64][]Deed{},
-		against: map[Key][]Conflict{}, orders: map[string][]*Delivery{},
+		against: map[Key][]Conflict{}, orders: map[place][]*Delivery{}, targets: map[target][]*Delivery{},
+		namings: namings(), says: map[int64]fact{},
 	}
 	c.indexTables()
 	c.indexLedger()
@@ -75,7 +75,11 @@ func newChecker(b *Bundle) *checker {
 
 func (c *checker) indexTables() {
 	for i := range c.Events {
-		c.events[c.Events[i].ID] = &c.Events[i]
+		e := &c.Events[i]
+		c.events[e.ID] = e
+		if f, err := decode(envelopeOf(e.BinaryMode, e.Type, e.Tenant), []byte(e.Payload)); err == nil { // else found elsewhere
+			c.says[e.ID] = f
+		}
 	}
 	for i := range c.Identities {
 		c.identities[c.Identities[i].Key] = &c.Identities[i]
@@ -89,8 +93,11 @@ func (c *checker) indexTables() {
 	}
 	for i := range c.Deliveries {
 		if e := c.events[c.Deliveries[i].EventID]; e != nil && e.OrderNo != "" {
-			c.orders[e.OrderNo] = append(c.orders[e.OrderNo], &c.Deliveries[i])
+			at := place{c.Deliveries[i].Account, e.OrderNo}
+			c.orders[at] = append(c.orders[at], &c.Deliveries[i])
 		}
+		t := c.target(&c.Deliveries[i])
+		c.targets[t] = append(c.targets[t], &c.Deliveries[i])
 	}
 	for _, row := range c.Conflicts {
 		c.against[row.Key] = append(c.against[row.Key], row)
@@ -123,45 +130,55 @@ func (c *checker) refundsAsTaken(effects []Effect) []Effect {
 		return effects
 	}
 	effects = slices.Clone(effects)
-	left := map[string]decimal.Decimal{}
+	left := map[place]decimal.Decimal{} // by store
 	for i, e := range effects {
+		at := place{e.Store, e.Key}
 		switch e.Op {
-		case "deal.refund":
-			left[e.Key] = left[e.Key].Add(e.Amount)
-			effects[i].Amount = left[e.Key]
-		case "deal.delete_refund":
-			left[e.Key] = left[e.Key].Add(e.Amount)
+		case "deal.refund", "customer_deal.refund":
+			left[at] = left[at].Add(e.Amount)
+			effects[i].Amount = left[at]
+		case "deal.delete_refund", "customer_deal.delete_refund":
+			left[at] = left[at].Add(e.Amount)
 		}
 	}
 	return effects
 }
 
-// targetOf names what a request was for. Orders take no uuid: the request's body
-// has the event's in a field of the shop's own.
+// targetOf names what a request was for. Most take no uuid of ours: the request's
+// body tells which event it is of.
 func (c *checker) targetOf(op, key, uuid, request string) target {
-	switch op {
-	case "point.incr", "point.decr":
+	switch c.namings[op] {
+	case byUUID:
 		base, _, _ := strings.Cut(uuid, "~") // behind it: a key that was made anew
 		return target{op, "", base}
-	case "deal.update", "deal.refund", "deal.delete_refund":
+	case byTrace:
+		return target{op, "", c.traces[request]}
+	case byKeyAndTrace:
 		return target{op, key, c.traces[request]}
 	}
 	return target{op, key, ""}
 }
 
 func (c *checker) target(d *Delivery) target {
-	e := c.events[d.EventID]
-	if e == nil {
+	e, o := c.events[d.EventID], c.operation(d)
+	switch {
+	case e == nil:
 		return target{}
+	case o.by == byUUID:
+		return target{o.op, "", e.UUID}
+	case o.by == byTrace:
+		return target{o.op, "", about(c.says[e.ID])}
+	case o.by == byKeyAndTrace:
+		return target{o.op, e.OrderNo, e.UUID}
+	case e.OrderNo != "":
+		return target{o.op, e.OrderNo, ""}
 	}
-	t := target{operations[d.Type], e.OrderNo, e.UUID}
-	switch d.Type {
-	case "point.incremented", "point.decremented":
-		t.order = ""
-	case "order.created", "order.cancelled", "order.deleted":
-		t.uuid = ""
-	}
-	return t
+	return target{o.op, about(c.says[e.ID]), ""}
+}
+
+// of is the target of another event about a delivery's order, by that type.
+func (c *checker) of(d *Delivery, typ string) target {
+	return target{operations[c.kind(d)][typ].op, c.target(d).order, ""}
 }
 
 func (c *checker) look(n int) { c.report.Looked[c.invariant] += n }
@@ -177,7 +194,7 @@ func (c *checker) show(d *Delivery) string {
 	if e := c.events[d.EventID]; e != nil {
 		name = strings.Join(strings.Fields(e.Tenant+" "+e.OrderNo+" "+e.UUID), "/")
 	}
-	fmt.Fprintf(&b, "%s %s, delivery %d, %s:%s, %d calls, %d attempts", d.Type, name, d.ID, d.State, d.Reason, d.Calls, len(c.attempts[d.ID]))
+	fmt.Fprintf(&b, "%s %s at %s, delivery %d, %s:%s, %d calls, %d attempts", d.Type, name, d.Account, d.ID, d.State, d.Reason, d.Calls, len(c.attempts[d.ID]))
 	t := c.target(d)
 	for _, call := range c.calls[t] {
 		fmt.Fprintf(&b, "; call %d at %s HTTP %d %s", call.Seq, clock(call.Time), call.Status, strings.TrimSpace(call.Code+" "+call.Fault))

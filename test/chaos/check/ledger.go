@@ -26,6 +26,7 @@ type Effect struct {
 	Key     string          `json:"key"`
 	UUID    string          `json:"uuid"`
 	Member  int64           `json:"member"`
+	Store   string          `json:"store"`
 	Points  int64           `json:"points"` // signed
 	Amount  decimal.Decimal `json:"amount"`
 	Repeat  bool            `json:"repeat"` // set what was there already
@@ -51,6 +52,7 @@ type Call struct {
 
 // Order is an order as the vendor has it in the end.
 type Order struct {
+	Store      string          `json:"store"`
 	OrderNo    string          `json:"order_no"`
 	Deleted    bool            `json:"deleted"`
 	AmountPaid decimal.Decimal `json:"amount_paid"`

@@ -113,12 +113,17 @@ func (c *checker) contradicted(order string) bool {
 // event that came to the outbox after the delete, or one that is cleared up in
 // order with a delete that the database has lost.
 func (c *checker) afterDelete(v Violation) string {
-	if v.Op == "deal.delete" {
+	if is(v.Op, "order.deleted") {
 		return ""
 	}
-	deleted := c.effects[target{"deal.delete", v.Key, ""}]
-	for _, d := range c.orders[v.Key] {
-		if operations[d.Type] == v.Op && len(deleted) > 0 && (c.touched(d) || c.cameAfterDelete(d) || c.forgotten(d)) {
+	var deleted []Effect
+	for _, d := range c.ordersOf(v.Op, v.Key) {
+		if d.Type == "order.deleted" {
+			deleted = c.effects[c.target(d)]
+		}
+	}
+	for _, d := range c.ordersOf(v.Op, v.Key) {
+		if c.operation(d).op == v.Op && len(deleted) > 0 && (c.touched(d) || c.cameAfterDelete(d) || c.forgotten(d)) {
 			return ""
 		}
 	}

@@ -16,14 +16,7 @@ func (c *checker) sums() {
 // points compares each change of points, and each member's balance.
 func (c *checker) points() {
 	for _, p := range c.FinancePoints {
-		op := "point.incr"
-		if p.Direction < 0 {
-			op = "point.decr"
-		}
-		var theirs int64
-		for _, e := range c.effects[target{op, "", p.UUID}] {
-			theirs += e.Points * p.Direction
-		}
+		theirs := c.theirPoints(p)
 		c.look(1)
 		switch {
 		case p.DeliveryState != "delivered" && p.PointsApplied != nil:
@@ -46,42 +39,74 @@ func (c *checker) points() {
 	}
 }
 
+// theirPoints is what the vendor has of a change of points. Of equal adjustments each
+// has as much.
+func (c *checker) theirPoints(p FinancePoint) (points int64) {
+	t := target{"point.incr", "", p.UUID}
+	if p.Direction < 0 {
+		t.op = "point.decr"
+	}
+	if c.Run.Accounts[p.Account].Kind == "heyshop" {
+		for _, d := range c.ofEvent[c.eventOf(Key{p.Tenant, "point", "", p.UUID})] {
+			t = c.target(d)
+		}
+	}
+	for i, e := range c.effects[t] {
+		if i == 0 || len(c.ofTarget(t)) < 2 {
+			points += e.Points * p.Direction
+		}
+	}
+	return points
+}
+
+// eventOf is the id of an identity's event; 0: there is none.
+func (c *checker) eventOf(k Key) int64 {
+	if id := c.identities[k]; id != nil {
+		return id.EventID
+	}
+	return 0
+}
+
 // money compares each order's amount and refunds. What isn't delivered but took
 // effect, since a person has yet to look, stands apart.
 func (c *checker) money() {
-	apart := map[string]decimal.Decimal{} // by order: refunds that finance doesn't count
-	unclear := map[string]bool{}          // orders whose amount isn't settled
+	apart := map[place]decimal.Decimal{} // refunds that finance doesn't count
+	unclear := map[place]bool{}          // orders whose amount isn't settled
 	for i := range c.Deliveries {
 		d := &c.Deliveries[i]
 		if d.State == "delivered" || c.events[d.EventID] == nil || c.takenBack(d) {
 			continue
 		}
-		t := c.target(d)
-		for _, e := range c.effects[t] {
+		at := place{d.Account, c.events[d.EventID].OrderNo}
+		for _, e := range c.effects[c.target(d)] {
 			switch d.Type {
 			case "order.refunded", "order.refund_deleted":
-				apart[t.order] = apart[t.order].Add(e.Amount)
+				apart[at] = apart[at].Add(e.Amount)
 			case "order.created", "order.updated":
-				unclear[t.order] = true
+				unclear[at] = true
 			}
 		}
 	}
-	ours := map[string]FinanceOrder{}
+	ours, keeps := map[place]FinanceOrder{}, map[string]string{}
 	for _, o := range c.FinanceOrders {
-		ours[o.OrderNo] = o
+		ours[place{o.Account, o.OrderNo}] = o
+	}
+	for name, a := range c.Run.Accounts {
+		keeps[a.Store] = name
 	}
 	for _, theirs := range c.Orders {
 		c.look(1)
-		our, found := ours[theirs.OrderNo]
+		at := place{keeps[theirs.Store], theirs.OrderNo}
+		our, found := ours[at]
 		if !found {
 			c.find("order %s is at the vendor, and finance doesn't see it", theirs.OrderNo)
 			continue
 		}
-		if known := c.refunded(theirs).Sub(apart[theirs.OrderNo]); !known.Equal(our.RefundedTotal) {
+		if known := c.refunded(at, theirs).Sub(apart[at]); !known.Equal(our.RefundedTotal) {
 			c.find("order %s: refunds of %s here, %s at the vendor, of which %s isn't delivered",
-				theirs.OrderNo, our.RefundedTotal, c.refunded(theirs), apart[theirs.OrderNo])
+				theirs.OrderNo, our.RefundedTotal, c.refunded(at, theirs), apart[at])
 		}
-		if !unclear[theirs.OrderNo] && !theirs.AmountPaid.Equal(our.AmountPaid) {
+		if !unclear[at] && !theirs.AmountPaid.Equal(our.AmountPaid) {
 			c.find("order %s: %s paid here, %s at the vendor", theirs.OrderNo, our.AmountPaid, theirs.AmountPaid)
 		}
 	}
@@ -98,12 +123,12 @@ func (c *checker) takenBack(refund *Delivery) bool {
 
 // refunded is what the vendor has taken of an order's refunds. One that lets a
 // refund replace the former shows the last one only, whoever sends them.
-func (c *checker) refunded(o Order) decimal.Decimal {
+func (c *checker) refunded(at place, o Order) decimal.Decimal {
 	if c.Run.vendorDoes("refunds") != "overwrite" {
 		return o.Refunded
 	}
 	sum := decimal.Zero
-	for _, d := range c.orders[o.OrderNo] {
+	for _, d := range c.orders[at] {
 		if refundLike(d) {
 			for _, e := range c.effects[c.target(d)] {
 				sum = sum.Add(e.Amount)

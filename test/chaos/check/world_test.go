@@ -30,7 +30,9 @@ var ops = map[string]string{
 func newWorld() *world {
 	return &world{totals: map[string]*check.Order{}, Bundle: &check.Bundle{
 		Run: check.Run{
-			Account: "dmhub", Slots: 4, Timeout: time.Second, Lease: 3 * time.Second, Secret: "canary",
+			Accounts: map[string]check.Account{"dmhub": {Kind: "dmhub-loyalty"}},
+			Routes:   []check.Route{{Types: []string{"order.*", "point.*"}, Tenants: []string{"default"}, Accounts: []string{"dmhub"}}},
+			Slots:    4, Timeout: time.Second, Lease: 3 * time.Second, Secret: "canary",
 			Person: "收货人甲", Mobiles: []string{"13800000001"}, Points: 500, Drained: noon.Add(time.Hour), Ends: map[string]string{"worker1": "drained"},
 			Semantics: map[string]string{"order_reads": "deals"},
 		},
@@ -128,7 +130,7 @@ func (w *world) effect(d *check.Delivery, amount float64) {
 func (w *world) order(d *check.Delivery, no string, amount decimal.Decimal) {
 	if w.totals[no] == nil {
 		w.Orders = append(w.Orders, check.Order{OrderNo: no})
-		w.FinanceOrders = append(w.FinanceOrders, check.FinanceOrder{Tenant: "default", OrderNo: no})
+		w.FinanceOrders = append(w.FinanceOrders, check.FinanceOrder{Tenant: "default", Account: "dmhub", OrderNo: no})
 		w.totals[no] = &check.Order{}
 	}
 	for i := range w.Orders {
@@ -153,7 +155,7 @@ var refunds = map[string]bool{"order.refunded": true, "order.refund_deleted": tr
 
 // points is what finance sees of a change of points.
 func (w *world) points(d *check.Delivery, e *check.Event) {
-	p := check.FinancePoint{Tenant: "default", UUID: e.UUID, Direction: 1, DeliveryState: d.State}
+	p := check.FinancePoint{Tenant: "default", Account: "dmhub", UUID: e.UUID, Direction: 1, DeliveryState: d.State}
 	if d.Type == "point.decremented" {
 		p.Direction = -1
 	}
