@@ -89,10 +89,13 @@ func (c *checker) truthful() {
 	}
 }
 
-// wasGone reports whether the vendor has said that what a delivery removes isn't there.
+// wasGone reports whether what a delivery removes wasn't there: the vendor has said so,
+// or what it undoes came later.
 func (c *checker) wasGone(d *Delivery) bool {
 	code := c.operation(d).gone
-	return code != "" && slices.ContainsFunc(c.calls[c.target(d)], func(call Call) bool { return call.Code == code && call.Done })
+	return c.removedTooEarly(d) || code != "" && slices.ContainsFunc(c.calls[c.target(d)], func(call Call) bool {
+		return call.Code == code && call.Done
+	})
 }
 
 // delivered counts the deliveries of a target that are delivered.
