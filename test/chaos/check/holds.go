@@ -243,6 +243,10 @@ func (c *checker) mayBeDead(d *Delivery) bool {
 	switch {
 	case !refused:
 		return false
+	case d.Type == "level.updated":
+		return slices.ContainsFunc(c.lanes[d.Lane], func(o *Delivery) bool {
+			return o.Type == "level.deleted" && !c.knownBefore(d, o) && len(c.effects[c.target(o)]) > 0
+		})
 	case d.Type == "coupon.code_used":
 		return c.codeCameLate(d)
 	case c.kind(d) == "heyshop" && d.Type == "point.decremented":
