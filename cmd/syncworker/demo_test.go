@@ -68,7 +68,8 @@ func requireEveryAccount(t *testing.T, report demoReport) {
 	for _, row := range report.Types {
 		types[row.Account] = append(types[row.Account], row.Type)
 		sum += row.Published
-		require.Positive(t, row.Effects, "%+v", row)
+		// All of the few refunds that are taken back may be with a person.
+		require.True(t, row.Effects > 0 || row.Held+row.Waiting == row.Published, "%+v", row)
 		require.GreaterOrEqual(t, row.Effects, row.Delivered, "%+v", row)
 	}
 	all := map[string]bool{}
