@@ -24,10 +24,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestWorkersUnderEveryFault is the bounded run, of seeds that stay: fresh ones are for
+// TestWorkersUnderEveryFault is the bounded run, of a seed that stays: fresh ones are for
 // make chaos. What a failing one left behind is kept; the command repeats it.
 func TestWorkersUnderEveryFault(t *testing.T) {
-	for seed, duration := range map[uint64]time.Duration{5: 30 * time.Second, 21: 15 * time.Second} {
+	for seed, duration := range map[uint64]time.Duration{5: 30 * time.Second} {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			o := options{
 				Seed: seed, Duration: duration, Rate: 120, Root: "../..", Race: raced(), Workers: 2,
