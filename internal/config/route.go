@@ -70,7 +70,7 @@ func (c *Config) notes() []string {
 		}
 		s := a.Semantics
 		if s.OrderReads != "" && c.OrderReads(name) == "" {
-			notes = append(notes, fmt.Sprintf("vendors.%s.semantics.order_reads: isn't used, since routes send orders to this account and to one of kind %s: "+
+			notes = append(notes, fmt.Sprintf("vendors.%s.semantics.order_reads: isn't used, since routes send orders of a tenant to this account and to one of kind %s: "+
 				"a read can't tell which of them has made, cancelled or deleted an order", name, ordersKind))
 		}
 		if s.ExistingOrderReply != "" && s.ExistingOrder != Refused {
@@ -92,20 +92,38 @@ func (c *Config) notes() []string {
 // one store, where the effect of the one would pass for the other's.
 func (c *Config) OrderReads(name string) string {
 	for other, a := range c.Vendors {
-		if a.Kind == ordersKind && c.getsOrders(other) && c.getsOrders(name) {
+		if a.Kind == ordersKind && c.shareOrders(name, other) {
 			return ""
 		}
 	}
 	return c.Vendors[name].Semantics.OrderReads
 }
 
-// getsOrders reports whether some route sends events of orders to the account.
-func (c *Config) getsOrders(account string) bool {
-	return slices.ContainsFunc(c.Routes, func(r Route) bool {
-		return slices.Contains(r.Accounts, account) && slices.ContainsFunc(event.Types(), func(t event.Type) bool {
+// shareOrders reports whether orders of some tenant go to both accounts.
+func (c *Config) shareOrders(a, b string) bool {
+	for _, x := range c.ordersOf(a) {
+		if slices.ContainsFunc(c.ordersOf(b), func(y string) bool { return overlap(x, y) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// ordersOf lists the patterns of the tenants whose orders go to the account.
+func (c *Config) ordersOf(account string) (tenants []string) {
+	for _, r := range c.Routes {
+		if slices.Contains(r.Accounts, account) && slices.ContainsFunc(event.Types(), func(t event.Type) bool {
 			return t.Order() && matchAny(r.Types, string(t)) && c.takes(account, t)
-		})
-	})
+		}) {
+			tenants = append(tenants, r.Tenants...)
+		}
+	}
+	return tenants
+}
+
+// overlap reports whether some tenant matches both patterns.
+func overlap(a, b string) bool {
+	return matches(a, strings.TrimSuffix(b, "*")) || matches(b, strings.TrimSuffix(a, "*"))
 }
 
 // untaken lists the event types of the default tenant that go nowhere though others

@@ -56,10 +56,23 @@ routes: [{types: ["order.*", point.incremented], tenants: ["*"], accounts: [dmhu
 `)
 	require.Equal(t, []string{
 		"vendors.dmhub.base_url: http sends the secret and members' data unencrypted",
-		"vendors.dmhub.semantics.order_reads: isn't used, since routes send orders to this account and to one of kind dmhub-deals: a read can't tell which of them has made, cancelled or deleted an order",
+		"vendors.dmhub.semantics.order_reads: isn't used, since routes send orders of a tenant to this account and to one of kind dmhub-deals: a read can't tell which of them has made, cancelled or deleted an order",
 		"vendors.dmhub.semantics.existing_order_reply: has no effect unless existing_order is refused",
 		"vendors.dmhub.semantics.duplicate_uuid_reply: has no effect unless duplicate_uuid is refused",
 		"vendors.spare: nothing uses this account; name it in routes",
 		"routes: no route takes point.decremented of tenant default; such events are held as unrouted",
 	}, c.Warnings())
+}
+
+func TestPatternsOfTenantsOverlapWhereSomeTenantMatchesBoth(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"*", "*", true}, {"*", "a", true}, {"a", "a", true}, {"a", "b", false}, {"a-*", "a-1", true},
+		{"a-*", "a-1*", true}, {"a-*", "b-*", false}, {"a-*", "a", false},
+	} {
+		require.Equal(t, tt.want, overlap(tt.a, tt.b), "%s %s", tt.a, tt.b)
+		require.Equal(t, tt.want, overlap(tt.b, tt.a), "%s %s", tt.b, tt.a)
+	}
 }

@@ -176,7 +176,7 @@ var mutants = []mutant{
 	},
 	{
 		name:  "what blocks isn't loaded with its lane",
-		edits: []edit{{"internal/outbox/claim.go", "l.kind = 'order' OR blocks OR state IN", "l.kind = 'order' OR state IN"}},
+		edits: []edit{{"internal/outbox/claim.go", "l.kind <> 'order' AND blocks\n", "l.kind <> 'order' AND blocks AND state IN ('pending', 'waiting')\n"}},
 		pkg:   "./internal/outbox", tests: "TestWhatBlocksIsLoadedWithItsLaneWhateverItsState",
 	},
 	{
