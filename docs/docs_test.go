@@ -198,8 +198,8 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	for _, found := range []map[string]string{
 		constants(t, "internal/dispatch/reasons.go", func(string) bool { return true }),
 		constants(t, "internal/outbox/*.go", func(name string) bool { return strings.HasPrefix(name, "Reason") }),
-		constants(t, "internal/vendors/dmhub/*.go", func(name string) bool {
-			return slices.Contains([]string{"holdMember", "holdUnsupported", "holdEvent"}, name)
+		constants(t, "internal/vendors/reply.go", func(name string) bool {
+			return strings.HasPrefix(name, "Hold")
 		}),
 	} {
 		for _, reason := range found {

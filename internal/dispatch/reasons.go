@@ -1,6 +1,9 @@
 package dispatch
 
-import "syncworker/internal/outbox"
+import (
+	"syncworker/internal/outbox"
+	"syncworker/internal/vendors"
+)
 
 // Why a delivery is where it is, beside the reasons of package outbox. They are
 // shown to people and filtered by; docs/states.md explains each.
@@ -36,9 +39,9 @@ const (
 	UnseenRefund     = "unseen_refund"
 	Superseded       = "superseded" // an update that is older than one already delivered
 	SeveralRefunds   = "several_refunds"
-	MemberNotFound   = "member_not_found"
-	Unwritable       = "unwritable"  // the database refused what was to be written about it
-	Unsupported      = "unsupported" // the account has no operation for this type
+	MemberNotFound   = vendors.HoldMember
+	Unwritable       = "unwritable"            // the database refused what was to be written about it
+	Unsupported      = vendors.HoldUnsupported // the account has no operation for this type
 
 	// dead
 	Refused = "refused"

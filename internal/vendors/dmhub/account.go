@@ -11,13 +11,6 @@ import (
 	"syncworker/internal/vendors"
 )
 
-// What a person has to decide on, as hold reasons.
-const (
-	holdMember      = "member_not_found"
-	holdUnsupported = "unsupported"
-	holdEvent       = "invalid_event"
-)
-
 // Account is one DM Hub login for loyalty (kind dmhub-loyalty). It implements
 // vendors.Vendor, Preparer, Marker, Finder, MemberFinder, Reader and Checker. A push
 // or a read takes at most twice Config.Timeout, fetching a token included.
@@ -78,11 +71,11 @@ func (a *Account) IsReady() bool { return a.client.tokens.Has() }
 func (a *Account) Push(ctx context.Context, call vendors.Call) vendors.Result {
 	op, ok := a.operations[call.Event.Type]
 	if !ok {
-		return unsent(holdUnsupported, fmt.Sprintf("DM Hub has no call for %s", call.Event.Type))
+		return vendors.Unsent(vendors.HoldUnsupported, fmt.Sprintf("DM Hub has no call for %s", call.Event.Type))
 	}
 	req, hold, err := a.request(call, op)
 	if err != nil {
-		return unsent(hold, err.Error())
+		return vendors.Unsent(hold, err.Error())
 	}
 	ctx, cancel := a.client.bounded(ctx)
 	defer cancel()
@@ -94,7 +87,7 @@ func (a *Account) Push(ctx context.Context, call vendors.Call) vendors.Result {
 	case op.already != "" && r.Class == vendors.Refused && rep.code == op.already, a.duplicate(call.Event.Type, rep):
 		r.Class, r.Early = vendors.AlreadyApplied, false
 	case r.Class == vendors.Refused && rep.code == "210":
-		r.Hold = holdMember
+		r.Hold = vendors.HoldMember
 		a.members.forget(call.Event.Member.Identities...)
 	}
 	if op.moves != nil && r.Class != vendors.NotSent {
@@ -110,7 +103,7 @@ func (a *Account) Push(ctx context.Context, call vendors.Call) vendors.Result {
 func (a *Account) Mark(ctx context.Context, call vendors.Call) (string, vendors.Result) {
 	op, ok := a.operations[call.Event.Type]
 	if !ok || op.mark == nil {
-		return "", unsent(holdUnsupported, fmt.Sprintf("DM Hub's call for %s needs nothing read before it", call.Event.Type))
+		return "", vendors.Unsent(vendors.HoldUnsupported, fmt.Sprintf("DM Hub's call for %s needs nothing read before it", call.Event.Type))
 	}
 	ctx, cancel := a.client.bounded(ctx)
 	defer cancel()
@@ -138,26 +131,26 @@ func (a *Account) Find(ctx context.Context, call vendors.Call) vendors.Finding {
 func (a *Account) request(call vendors.Call, op operation) (req vendors.Request, hold string, err error) {
 	member := memberOf(call)
 	if op.NeedsMember && member == "" {
-		return req, holdMember, fmt.Errorf("membershipId: missing; %s needs it", op.Name)
+		return req, vendors.HoldMember, fmt.Errorf("membershipId: missing; %s needs it", op.Name)
 	}
 	if member != "" && !isID(member) {
-		return req, holdMember, fmt.Errorf("membershipId: %q isn't a number of DM Hub's", shorten(member, 40))
+		return req, vendors.HoldMember, fmt.Errorf("membershipId: %q isn't a number of DM Hub's", vendors.Shorten(member, 40))
 	}
 	if call.Event.Type.Point() && call.Key == "" {
-		return req, holdEvent, fmt.Errorf("uuid: missing; without it a repeat would take effect twice")
+		return req, vendors.HoldEvent, fmt.Errorf("uuid: missing; without it a repeat would take effect twice")
 	}
 	data, err := event.ReadObject(call.Event.Data)
 	if err != nil {
-		return req, holdEvent, fmt.Errorf("data: %w", err)
+		return req, vendors.HoldEvent, fmt.Errorf("data: %w", err)
 	}
 	defer data.Release()
 	path, err := op.at(member, call.Event.Key)
 	if err != nil {
-		return req, holdEvent, err
+		return req, vendors.HoldEvent, err
 	}
 	body, err := op.makeBody(a, call, member, data)
 	if err != nil {
-		return req, holdEvent, err
+		return req, vendors.HoldEvent, err
 	}
 	var query url.Values
 	if op.query != nil {
@@ -210,11 +203,7 @@ func (a *Account) Check(ctx context.Context) vendors.Result {
 	return r
 }
 
-func unsent(hold, message string) vendors.Result {
-	return vendors.Result{Class: vendors.NotSent, Hold: hold, Message: message, StartedAt: time.Now()}
-}
-
 // unavailable is a read that wasn't made, and why.
 func unavailable(message string) vendors.Finding {
-	return vendors.Finding{Found: vendors.Unavailable, Result: unsent("", message), Detail: message}
+	return vendors.Finding{Found: vendors.Unavailable, Result: vendors.Unsent("", message), Detail: message}
 }

@@ -1,7 +1,6 @@
 package dmhub
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -37,7 +36,7 @@ func without(names ...string) change {
 // only sends the value of one member of the data.
 func only(name string) change {
 	return func(b *body) {
-		if b.whole = b.data.Get(name); !present(b.whole) {
+		if b.whole = b.data.Get(name); !vendors.Given(b.whole) {
 			b.err = fmt.Errorf("%s: missing; it is what DM Hub is sent", name)
 		}
 	}
@@ -49,12 +48,12 @@ func utc(name string) change {
 }
 
 func inUTC(data *event.Object, name string) []event.Set {
-	s := text(data.Get(name))
+	s := vendors.Text(data.Get(name))
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || strings.HasSuffix(s, "Z") {
 		return nil
 	}
-	return []event.Set{{Key: name, Value: quote(t.UTC().Format(time.RFC3339Nano))}}
+	return []event.Set{{Key: name, Value: vendors.Quote(t.UTC().Format(time.RFC3339Nano))}}
 }
 
 // membershipID writes the member as the number that §11.1 wants: the contract
@@ -63,7 +62,7 @@ func membershipID(b *body) { b.setMember(b.member) }
 
 // membershipIDOrIdentities does the same for a write that takes either.
 func membershipIDOrIdentities(b *body) {
-	if present(b.data.Get("identities")) {
+	if vendors.Given(b.data.Get("identities")) {
 		b.setMember("")
 		return
 	}
@@ -72,9 +71,9 @@ func membershipIDOrIdentities(b *body) {
 
 func (b *body) setMember(member string) {
 	switch raw := b.data.Get("membershipId"); {
-	case !present(raw) && member != "":
+	case !vendors.Given(raw) && member != "":
 		b.set = append(b.set, event.Set{Key: "membershipId", Value: []byte(member)})
-	case present(raw) && raw[0] == '"':
+	case vendors.Given(raw) && raw[0] == '"':
 		b.set = append(b.set, event.Set{Key: "membershipId", Value: raw[1 : len(raw)-1]})
 	}
 }
@@ -82,23 +81,23 @@ func (b *body) setMember(member string) {
 // pointUUID has the vendor recognize a repeat.
 func pointUUID(b *body) {
 	b.set = append(b.set,
-		event.Set{Key: "uuid", Value: quote(b.key)},
+		event.Set{Key: "uuid", Value: vendors.Quote(b.key)},
 		event.Set{Key: "uuid_timeout", Value: []byte(strconv.FormatInt(int64(b.account.uuidTimeout/time.Second), 10))})
 }
 
 // pointDay is the event's own time where it has no date.
 func pointDay(b *body) {
-	if present(b.data.Get("date")) {
+	if vendors.Given(b.data.Get("date")) {
 		b.set = append(b.set, inUTC(b.data, "date")...)
 		return
 	}
-	b.set = append(b.set, event.Set{Key: "date", Value: quote(b.event.Time.UTC().Format(time.RFC3339))})
+	b.set = append(b.set, event.Set{Key: "date", Value: vendors.Quote(b.event.Time.UTC().Format(time.RFC3339))})
 }
 
 // pointRemark carries the uuid where the account says that it is read back there.
 func pointRemark(b *body) {
 	if b.account.semantics.PointTrace == Remark {
-		b.set = append(b.set, event.Set{Key: "remark", Value: quote(traced(b.key, b.event.Remark))})
+		b.set = append(b.set, event.Set{Key: "remark", Value: vendors.Quote(traced(b.key, b.event.Remark))})
 	}
 }
 
@@ -114,13 +113,4 @@ func traces(uuid, remark string) bool {
 	rest, marked := strings.CutPrefix(remark, "[uuid:")
 	rest, found := vendors.CutKey(rest, uuid)
 	return marked && found && (rest == "]" || strings.HasPrefix(rest, "] "))
-}
-
-// quote is a JSON string, with <, > and & as they are.
-func quote(s string) json.RawMessage {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string into a buffer
-	return bytes.TrimSpace(b.Bytes())
 }

@@ -65,7 +65,7 @@ func understand(req vendors.Request, x vendors.Exchange) (vendors.Result, reply)
 	}
 	rep := readReply(x.Status, x.Body)
 	r.Class = classify(x.Status, rep)
-	r.Code, r.Message = shorten(req.Clean(rep.code), 64), shorten(req.Clean(rep.message), 500)
+	r.Code, r.Message = vendors.Shorten(req.Clean(rep.code), 64), vendors.Shorten(req.Clean(rep.message), 500)
 	r.Early = r.Class == vendors.Refused && early(rep.code)
 	return r, rep
 }
@@ -78,7 +78,7 @@ func (c *client) noToken(req vendors.Request, err error) vendors.Result {
 		r.Class, r.Status, r.Code, r.RetryAfter = t.Class, t.Status, t.Code, t.RetryAfter
 		r.StartedAt, r.Duration = t.StartedAt, t.Duration
 	}
-	r.Message = shorten(req.Clean(err.Error()), 500)
+	r.Message = vendors.Shorten(req.Clean(err.Error()), 500)
 	return r
 }
 
@@ -108,7 +108,7 @@ func (c *client) fetch(ctx context.Context) (string, time.Duration, error) {
 	if err == nil {
 		return token, lifetime, nil
 	}
-	r.Code, r.Message = shorten(req.Clean(rep.code), 64), shorten(req.Clean(rep.message), 500)
+	r.Code, r.Message = vendors.Shorten(req.Clean(rep.code), 64), vendors.Shorten(req.Clean(rep.message), 500)
 	switch class := classify(x.Status, rep); {
 	case rep.kind == gatewayError && class != vendors.Ambiguous, class == vendors.Denied, class == vendors.Throttled:
 		r.Class = class
@@ -126,7 +126,7 @@ func readToken(rep reply) (token string, lifetime time.Duration, err error) {
 	if err := json.Unmarshal(rep.fields["access_token"], &token); err != nil || token == "" {
 		return "", 0, errors.New("access_token: missing in the reply, or not a string")
 	}
-	seconds, err := strconv.ParseInt(text(rep.fields["expires_in"]), 10, 64)
+	seconds, err := strconv.ParseInt(vendors.Text(rep.fields["expires_in"]), 10, 64)
 	if err != nil || seconds <= 0 {
 		return "", 0, errors.New("expires_in: not a number of seconds above 0 in the reply")
 	}

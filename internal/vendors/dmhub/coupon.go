@@ -30,15 +30,15 @@ type heldCoupon struct {
 
 func readHeldCoupon(fields map[string]json.RawMessage) heldCoupon {
 	return heldCoupon{
-		code: text(fields["couponCode"]), couponID: text(fields["couponId"]),
-		member: text(fields["membershipId"]), status: text(fields["status"]), drawn: text(fields["dateDraw"]),
+		code: vendors.Text(fields["couponCode"]), couponID: vendors.Text(fields["couponId"]),
+		member: vendors.Text(fields["membershipId"]), status: vendors.Text(fields["status"]), drawn: vendors.Text(fields["dateDraw"]),
 	}
 }
 
 // used compares without case, as the vendor's samples vary in it.
 func (c heldCoupon) used() bool { return strings.EqualFold(c.status, "used") }
 
-func couponOf(e *event.Event) string { return text(fieldsOf(e.Data)["couponId"]) }
+func couponOf(e *event.Event) string { return vendors.Text(vendors.Fields(e.Data)["couponId"]) }
 
 // echoDrawn wants a coupon of that kind for that member (§13.4), and one that they
 // didn't have before.
@@ -49,9 +49,9 @@ func echoDrawn(call vendors.Call, rep reply) (vendors.Receipt, string) {
 	case c.code == "":
 		return vendors.Receipt{}, "couponCode is missing"
 	case asked == "" || c.couponID != asked:
-		return vendors.Receipt{}, fmt.Sprintf("couponId is %q", shorten(c.couponID, 80))
+		return vendors.Receipt{}, fmt.Sprintf("couponId is %q", vendors.Shorten(c.couponID, 80))
 	case c.member != memberOf(call):
-		return vendors.Receipt{}, fmt.Sprintf("membershipId is %q", shorten(c.member, 40))
+		return vendors.Receipt{}, fmt.Sprintf("membershipId is %q", vendors.Shorten(c.member, 40))
 	case slices.Contains(before, c.code):
 		return vendors.Receipt{}, "the member had the coupon before the call"
 	}
@@ -63,11 +63,11 @@ func echoRedeemed(call vendors.Call, rep reply) (vendors.Receipt, string) {
 	c := readHeldCoupon(rep.fields)
 	switch {
 	case c.code == "" || c.code != call.Event.Key:
-		return vendors.Receipt{}, fmt.Sprintf("couponCode is %q", shorten(c.code, 80))
+		return vendors.Receipt{}, fmt.Sprintf("couponCode is %q", vendors.Shorten(c.code, 80))
 	case !c.used():
-		return vendors.Receipt{}, fmt.Sprintf("status is %q and not used", shorten(c.status, 40))
+		return vendors.Receipt{}, fmt.Sprintf("status is %q and not used", vendors.Shorten(c.status, 40))
 	case c.member != memberOf(call):
-		return vendors.Receipt{}, fmt.Sprintf("membershipId is %q", shorten(c.member, 40))
+		return vendors.Receipt{}, fmt.Sprintf("membershipId is %q", vendors.Shorten(c.member, 40))
 	}
 	return vendors.Receipt{Ref: c.code, Member: c.member}, ""
 }
@@ -85,7 +85,7 @@ func (a *Account) held(ctx context.Context, member, coupon string) (held []heldC
 		}
 		fresh := 0
 		for _, raw := range p.rows {
-			c := readHeldCoupon(fieldsOf(raw))
+			c := readHeldCoupon(vendors.Fields(raw))
 			switch {
 			case c.code == "":
 				r.Class, r.Message = vendors.Ambiguous, "the reply holds a coupon without a code"
@@ -102,7 +102,7 @@ func (a *Account) held(ctx context.Context, member, coupon string) (held []heldC
 			return held, r
 		}
 	}
-	r = unsent(holdUnsupported, fmt.Sprintf("the member has more than %d pages of coupons; which one is new can't be told", maxPages))
+	r = vendors.Unsent(vendors.HoldUnsupported, fmt.Sprintf("the member has more than %d pages of coupons; which one is new can't be told", maxPages))
 	return nil, r
 }
 
@@ -111,7 +111,7 @@ func (a *Account) held(ctx context.Context, member, coupon string) (held []heldC
 func (a *Account) markCoupons(ctx context.Context, call vendors.Call) (string, vendors.Result) {
 	member, coupon := memberOf(call), couponOf(call.Event)
 	if !isID(member) || coupon == "" {
-		return "", unsent(holdEvent, "membershipId or couponId: missing; a coupon is drawn by them")
+		return "", vendors.Unsent(vendors.HoldEvent, "membershipId or couponId: missing; a coupon is drawn by them")
 	}
 	held, r := a.held(ctx, member, coupon)
 	if r.Class != vendors.Applied {
@@ -124,7 +124,7 @@ func (a *Account) markCoupons(ctx context.Context, call vendors.Call) (string, v
 	slices.Sort(codes)
 	mark, _ := json.Marshal(append([]string{}, slices.Compact(codes)...)) // strings always marshal
 	if len(mark) > vendors.MarkLimit {
-		return "", unsent(holdUnsupported, fmt.Sprintf("the member has %d coupons of this kind, more than can be noted before a draw", len(codes)))
+		return "", vendors.Unsent(vendors.HoldUnsupported, fmt.Sprintf("the member has %d coupons of this kind, more than can be noted before a draw", len(codes)))
 	}
 	return string(mark), r
 }
@@ -138,7 +138,7 @@ func (a *Account) findDrawn(ctx context.Context, call vendors.Call) vendors.Find
 	before, ok := readMark(call.Mark)
 	if !ok {
 		return vendors.Finding{
-			Found: vendors.Unclear, Result: unsent("", "the coupons before the draw aren't known any more"),
+			Found: vendors.Unclear, Result: vendors.Unsent("", "the coupons before the draw aren't known any more"),
 			Detail: "which coupons the member had before the draw isn't known any more, so that a new one can't be told",
 		}
 	}
@@ -160,7 +160,7 @@ func (a *Account) findDrawn(ctx context.Context, call vendors.Call) vendors.Find
 	case 1:
 		if !drawnWith(call, fresh[0].drawn) {
 			f.Found = vendors.Unclear
-			f.Detail = fmt.Sprintf("the member has one new coupon of this kind, %s, which wasn't drawn at the time of the call", shorten(fresh[0].code, 40))
+			f.Detail = fmt.Sprintf("the member has one new coupon of this kind, %s, which wasn't drawn at the time of the call", vendors.Shorten(fresh[0].code, 40))
 			break
 		}
 		f.Found, f.Result.Receipt = vendors.Present, vendors.Receipt{Ref: fresh[0].code, Member: member}
@@ -169,7 +169,7 @@ func (a *Account) findDrawn(ctx context.Context, call vendors.Call) vendors.Find
 		f.Found = vendors.Unclear
 		f.Detail = "the member has " + strconv.Itoa(len(fresh)) + " new coupons of this kind"
 		for _, c := range fresh[:min(len(fresh), 10)] {
-			f.Detail += ", " + shorten(c.code, 40)
+			f.Detail += ", " + vendors.Shorten(c.code, 40)
 		}
 	}
 	return f
@@ -215,13 +215,13 @@ func (a *Account) findRedeemed(ctx context.Context, call vendors.Call) vendors.F
 func (c heldCoupon) redeemed(by string) (vendors.Found, string) {
 	switch {
 	case c.used() && c.member != by:
-		return vendors.Unclear, fmt.Sprintf("the coupon is used, and member %s's", shorten(c.member, 40))
+		return vendors.Unclear, fmt.Sprintf("the coupon is used, and member %s's", vendors.Shorten(c.member, 40))
 	case c.used():
 		return vendors.Present, ""
 	case strings.EqualFold(c.status, "normal"), strings.EqualFold(c.status, "notStarted"):
 		return vendors.Absent, ""
 	}
-	return vendors.Unclear, fmt.Sprintf("the coupon's status is %q", shorten(c.status, 40))
+	return vendors.Unclear, fmt.Sprintf("the coupon's status is %q", vendors.Shorten(c.status, 40))
 }
 
 // drawnCoupons remembers the latest draws, which reads may not show yet.

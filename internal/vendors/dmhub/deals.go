@@ -55,11 +55,11 @@ func (d *Deals) Operation(t event.Type) (vendors.Operation, bool) {
 func (d *Deals) Push(ctx context.Context, call vendors.Call) vendors.Result {
 	w, ok := dealWriteOf(call.Event.Type)
 	if !ok {
-		return unsent(holdUnsupported, fmt.Sprintf("customer deals have no call for %s", call.Event.Type))
+		return vendors.Unsent(vendors.HoldUnsupported, fmt.Sprintf("customer deals have no call for %s", call.Event.Type))
 	}
 	req, hold, err := w.request(call)
 	if err != nil {
-		return unsent(hold, err.Error())
+		return vendors.Unsent(hold, err.Error())
 	}
 	ctx, cancel := d.client.bounded(ctx)
 	defer cancel()
@@ -70,7 +70,7 @@ func (d *Deals) Push(ctx context.Context, call vendors.Call) vendors.Result {
 	case rep.kind == object && rep.ok && r.Class == vendors.Ambiguous:
 		matchDeal(&r, call.Event, rep)
 	case r.Class == vendors.Refused && rep.code == "210":
-		r.Hold = holdMember
+		r.Hold = vendors.HoldMember
 	}
 	return r
 }

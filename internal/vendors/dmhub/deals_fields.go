@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"syncworker/internal/event"
+	"syncworker/internal/vendors"
 )
 
 // couponSent is the name under which a coupon is sent, of an order and of a line.
@@ -44,7 +45,7 @@ func reword(object json.RawMessage, rows []dealField) (json.RawMessage, error) {
 		if row.as != row.name {
 			drop = append(drop, row.name)
 		}
-		if row.as == notSent || !present(value) {
+		if row.as == notSent || !vendors.Given(value) {
 			continue
 		}
 		if value, err = row.form(value); err != nil {
@@ -82,7 +83,7 @@ func each(rows ...dealField) func(json.RawMessage) (json.RawMessage, error) {
 // aNumber writes an id that came as a string as the number that the document wants
 // (Long).
 func aNumber(value json.RawMessage) (json.RawMessage, error) {
-	id := text(value)
+	id := vendors.Text(value)
 	if id == "" || len(id) > 19 || strings.Trim(id, "0123456789") != "" || id[0] == '0' {
 		return nil, errors.New("isn't a number of DM Hub's; send its digits, or name the customer by identities")
 	}
@@ -92,17 +93,17 @@ func aNumber(value json.RawMessage) (json.RawMessage, error) {
 // inUTCForm writes a time with an offset in DM Hub's form; what isn't such a time
 // stays.
 func inUTCForm(value json.RawMessage) (json.RawMessage, error) {
-	s := text(value)
+	s := vendors.Text(value)
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || strings.HasSuffix(s, "Z") {
 		return value, nil
 	}
-	return quote(t.UTC().Format(time.RFC3339Nano)), nil
+	return vendors.Quote(t.UTC().Format(time.RFC3339Nano)), nil
 }
 
 // fullOrPartial lets pass what the document has for the state of a refund.
 func fullOrPartial(value json.RawMessage) (json.RawMessage, error) {
-	switch text(value) {
+	switch vendors.Text(value) {
 	case refundedFully, refundedPartly:
 		return value, nil
 	}

@@ -15,7 +15,7 @@ import (
 // delete, that the order is gone.
 func (d *Deals) Find(ctx context.Context, call vendors.Call) vendors.Finding {
 	if op, ok := d.Operation(call.Event.Type); !ok || !op.Findable {
-		r := unsent("", fmt.Sprintf("no read shows the effect of %s on a customer deal", call.Event.Type))
+		r := vendors.Unsent("", fmt.Sprintf("no read shows the effect of %s on a customer deal", call.Event.Type))
 		return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
 	}
 	ctx, cancel := d.client.bounded(ctx)
@@ -52,15 +52,15 @@ func (d *Deals) readDeal(ctx context.Context, req vendors.Request, orderNo strin
 		return nil, r
 	case rep.kind != object || !rep.ok || r.Class != vendors.Ambiguous:
 		return nil, r
-	case text(rep.fields["orderNo"]) != orderNo:
+	case vendors.Text(rep.fields["orderNo"]) != orderNo:
 		r.Message = "the reply names another order"
 		return nil, r
 	}
 	r.Class, r.Message = vendors.Applied, ""
 	return &deal{
-		state: text(rep.fields["state"]),
-		paid:  text(rep.fields["amountPaid"]),
-		ref:   text(rep.fields["id"]),
+		state: vendors.Text(rep.fields["state"]),
+		paid:  vendors.Text(rep.fields["amountPaid"]),
+		ref:   vendors.Text(rep.fields["id"]),
 	}, r
 }
 
@@ -108,7 +108,7 @@ func withDeal(call vendors.Call, d deal) (vendors.Found, string) {
 		return vendors.Present, ""
 	case event.OrderCancelled:
 		if d.state != cancelled {
-			return vendors.Absent, fmt.Sprintf("the order's state is %q", shorten(d.state, 40))
+			return vendors.Absent, fmt.Sprintf("the order's state is %q", vendors.Shorten(d.state, 40))
 		}
 		return vendors.Present, ""
 	}
@@ -130,7 +130,7 @@ func refundOf(call vendors.Call, state string) (vendors.Found, string) {
 	case "", cancelled:
 		return vendors.Unclear, fmt.Sprintf("the order's state is %q, which says nothing of a refund", state)
 	}
-	return vendors.Absent, fmt.Sprintf("the order's state is %q", shorten(state, 40))
+	return vendors.Absent, fmt.Sprintf("the order's state is %q", vendors.Shorten(state, 40))
 }
 
 func withoutDeal(e *event.Event, now time.Time) (vendors.Found, string) {

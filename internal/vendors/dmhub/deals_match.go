@@ -18,7 +18,7 @@ const (
 // otherwise it stays Ambiguous and says what differs.
 func matchDeal(r *vendors.Result, e *event.Event, rep reply) {
 	if difference := dealDifference(e, rep.fields); difference != "" {
-		r.Message = shorten("the reply doesn't echo the call: "+difference, 500)
+		r.Message = vendors.Shorten("the reply doesn't echo the call: "+difference, 500)
 		return
 	}
 	r.Class, r.Message = vendors.Applied, ""
@@ -30,16 +30,16 @@ func matchDeal(r *vendors.Result, e *event.Event, rep reply) {
 // dealDifference compares what the samples echo. A refund's total isn't compared: no
 // document says whether it is the refund's or the sum of all.
 func dealDifference(e *event.Event, got map[string]json.RawMessage) string {
-	if no := text(got["orderNo"]); no != e.OrderNo {
+	if no := vendors.Text(got["orderNo"]); no != e.OrderNo {
 		return fmt.Sprintf("orderNo is %q", no)
 	}
 	switch e.Type {
 	case event.OrderCreated:
-		if paid := text(got["amountPaid"]); paid != "" && !sameAmount(paid, e.Amount) {
+		if paid := vendors.Text(got["amountPaid"]); paid != "" && !sameAmount(paid, e.Amount) {
 			return fmt.Sprintf("amountPaid is %s and not %s", paid, e.Amount.Decimal)
 		}
 	case event.OrderCancelled:
-		if state := text(got["state"]); state != cancelled {
+		if state := vendors.Text(got["state"]); state != cancelled {
 			return fmt.Sprintf("state is %q and not %q", state, cancelled)
 		}
 	case event.OrderRefundDeleted:
@@ -55,7 +55,7 @@ func refundRef(lines json.RawMessage) string {
 	rows, _ := rowsOf(lines)
 	ref := ""
 	for i, row := range rows {
-		id := text(fieldsOf(row)["refundId"])
+		id := vendors.Text(vendors.Fields(row)["refundId"])
 		if i > 0 && id != ref {
 			return ""
 		}
@@ -66,7 +66,7 @@ func refundRef(lines json.RawMessage) string {
 
 // rowsOf returns the members of a list; ok is false for what isn't one.
 func rowsOf(raw json.RawMessage) (rows []json.RawMessage, ok bool) {
-	if !present(raw) || json.Unmarshal(raw, &rows) != nil {
+	if !vendors.Given(raw) || json.Unmarshal(raw, &rows) != nil {
 		return nil, false
 	}
 	return rows, true

@@ -79,11 +79,11 @@ func (d *Deals) Read(ctx context.Context, resource string, keys []string, page s
 	case (resource == "deal" || resource == "deal-details") && len(keys) == 1:
 		return d.readOne(ctx, resource, keys[0])
 	case resource == "deal" || resource == "deal-details":
-		return vendors.Page{}, unsent("", fmt.Sprintf("%s: give one orderNo", resource))
+		return vendors.Page{}, vendors.Unsent("", fmt.Sprintf("%s: give one orderNo", resource))
 	case resource == "deals":
-		return vendors.Page{}, unsent("", "deals: give one customerId, or none")
+		return vendors.Page{}, vendors.Unsent("", "deals: give one customerId, or none")
 	}
-	return vendors.Page{}, unsent("", fmt.Sprintf("there is no resource %q; there are deal, deal-details and deals", resource))
+	return vendors.Page{}, vendors.Unsent("", fmt.Sprintf("there is no resource %q; there are deal, deal-details and deals", resource))
 }
 
 func (d *Deals) readOne(ctx context.Context, resource, orderNo string) (vendors.Page, vendors.Result) {
@@ -91,7 +91,7 @@ func (d *Deals) readOne(ctx context.Context, resource, orderNo string) (vendors.
 	if resource == "deal" {
 		path, err := dealPath("/v1/deals/{orderNo}", orderNo)
 		if err != nil {
-			return vendors.Page{}, unsent("", err.Error())
+			return vendors.Page{}, vendors.Unsent("", err.Error())
 		}
 		req.Path, req.Query = path, nil
 	}
@@ -110,7 +110,7 @@ func (d *Deals) readList(ctx context.Context, keys []string, page string) (vendo
 	query := url.Values{"rows": {strconv.Itoa(dealRows)}, "sidx": {"dateOrder"}, "sord": {"desc"}}
 	if len(keys) == 1 {
 		if strings.Trim(keys[0], "0123456789") != "" || keys[0] == "" {
-			return vendors.Page{}, unsent("", "customerId: not a number of DM Hub's")
+			return vendors.Page{}, vendors.Unsent("", "customerId: not a number of DM Hub's")
 		}
 		query.Set("customerId", keys[0])
 	}
@@ -120,7 +120,7 @@ func (d *Deals) readList(ctx context.Context, keys []string, page string) (vendo
 		n, err = 1, nil
 	}
 	if err != nil || n < 1 {
-		return vendors.Page{}, unsent("", fmt.Sprintf("page %q: not one that a page before has named", page))
+		return vendors.Page{}, vendors.Unsent("", fmt.Sprintf("page %q: not one that a page before has named", page))
 	}
 	query.Set("page", strconv.Itoa(n))
 	r, rep := d.client.call(ctx, vendors.Request{Method: http.MethodGet, Path: "/v1/deals", Query: query, MaxReply: dealPage})
@@ -139,7 +139,7 @@ func (d *Deals) readList(ctx context.Context, keys []string, page string) (vendo
 	if len(rows) == 0 {
 		return vendors.Page{}, r
 	}
-	first := text(fieldsOf(rows[0])["orderNo"])
+	first := vendors.Text(vendors.Fields(rows[0])["orderNo"])
 	if n > 1 && first == before {
 		return vendors.Page{}, r
 	}

@@ -119,7 +119,7 @@ func dealWriteOf(t event.Type) (dealWrite, bool) {
 func (w dealWrite) request(call vendors.Call) (req vendors.Request, hold string, err error) {
 	path, err := dealPath(w.path, call.Event.OrderNo)
 	if err != nil {
-		return req, holdEvent, err
+		return req, vendors.HoldEvent, err
 	}
 	req = vendors.Request{
 		Method: w.method, Path: path, MaySend: call.MaySend,
@@ -129,10 +129,10 @@ func (w dealWrite) request(call vendors.Call) (req vendors.Request, hold string,
 		return req, "", nil
 	}
 	if req.Body, err = reword(call.Event.Data, w.fields); err != nil {
-		return req, holdEvent, err
+		return req, vendors.HoldEvent, err
 	}
 	if w.event == event.OrderCreated && !namesCustomer(req.Body) {
-		return req, holdMember, errNoCustomer
+		return req, vendors.HoldMember, errNoCustomer
 	}
 	return req, "", nil
 }
@@ -141,9 +141,9 @@ var errNoCustomer = errors.New("customerId and identities: missing; customer dea
 	"not by membershipId: send one of them with the order")
 
 func namesCustomer(body []byte) bool {
-	sent := fieldsOf(body)
+	sent := vendors.Fields(body)
 	ids := sent["customerIdentities"]
-	return present(sent["customerId"]) || present(ids) && string(ids) != "[]"
+	return vendors.Given(sent["customerId"]) || vendors.Given(ids) && string(ids) != "[]"
 }
 
 // dealPath puts an order number into a path. Escaped or not, "." and ".." would be

@@ -9,8 +9,8 @@ import (
 
 // membershipIDAsText writes the member as §12's sample does, whichever way it came.
 func membershipIDAsText(b *body) {
-	if raw := b.data.Get("membershipId"); present(raw) && raw[0] != '"' {
-		b.set = append(b.set, event.Set{Key: "membershipId", Value: quote(string(raw))})
+	if raw := b.data.Get("membershipId"); vendors.Given(raw) && raw[0] != '"' {
+		b.set = append(b.set, event.Set{Key: "membershipId", Value: vendors.Quote(string(raw))})
 	}
 }
 
@@ -18,15 +18,15 @@ func membershipIDAsText(b *body) {
 // all the same: "推送设备信息会被注册为匿名的信息"; by its mobile number it may be
 // another than the one that was asked for.
 func echoDevice(call vendors.Call, rep reply) (vendors.Receipt, string) {
-	sent := fieldsOf(call.Event.Data)
+	sent := vendors.Fields(call.Event.Data)
 	for _, name := range []string{"provider", "appKey", "pushId", "os"} {
-		if got := text(rep.fields[name]); got == "" || got != text(sent[name]) {
-			return vendors.Receipt{}, fmt.Sprintf("%s is %q", name, shorten(got, 80))
+		if got := vendors.Text(rep.fields[name]); got == "" || got != vendors.Text(sent[name]) {
+			return vendors.Receipt{}, fmt.Sprintf("%s is %q", name, vendors.Shorten(got, 80))
 		}
 	}
-	got, asked := text(rep.fields["membershipId"]), text(sent["membershipId"])
-	if got != "" && asked != "" && got != asked && !present(sent["mobile"]) {
-		return vendors.Receipt{}, fmt.Sprintf("membershipId is %q", shorten(got, 40))
+	got, asked := vendors.Text(rep.fields["membershipId"]), vendors.Text(sent["membershipId"])
+	if got != "" && asked != "" && got != asked && !vendors.Given(sent["mobile"]) {
+		return vendors.Receipt{}, fmt.Sprintf("membershipId is %q", vendors.Shorten(got, 40))
 	}
-	return vendors.Receipt{Ref: text(rep.fields["pushId"]), Member: got}, ""
+	return vendors.Receipt{Ref: vendors.Text(rep.fields["pushId"]), Member: got}, ""
 }

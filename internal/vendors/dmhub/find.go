@@ -63,7 +63,7 @@ func (a *Account) findPoints(ctx context.Context, call vendors.Call) vendors.Fin
 		fresh := 0
 		for _, row := range page.rows {
 			id := string(row.ID)
-			if present(row.ID) && seen[id] {
+			if vendors.Given(row.ID) && seen[id] {
 				continue
 			}
 			seen[id] = true
@@ -89,7 +89,7 @@ func (a *Account) findPoints(ctx context.Context, call vendors.Call) vendors.Fin
 // made of it: a worker may have used one of which a database that was put back to
 // an older state knows nothing.
 func (r pointRow) carries(uuid string) bool {
-	if rest, found := vendors.CutKey(text(r.ExternalID), uuid); found && rest == "" {
+	if rest, found := vendors.CutKey(vendors.Text(r.ExternalID), uuid); found && rest == "" {
 		return true
 	}
 	return traces(uuid, r.Remark)
@@ -99,7 +99,7 @@ func (r pointRow) carries(uuid string) bool {
 // no document promises that the details show what was sent as remark, and §15's
 // sample shows none.
 func (r pointRow) nameless(call vendors.Call) bool {
-	return r.Remark == "" && text(r.ExternalID) == "" && r.fits(call.Event) && !before(r.DateCreated, call.FirstSentAt)
+	return r.Remark == "" && vendors.Text(r.ExternalID) == "" && r.fits(call.Event) && !before(r.DateCreated, call.FirstSentAt)
 }
 
 func (a *Account) pointPage(ctx context.Context, member string, n int) (pointPage, vendors.Result) {
@@ -123,8 +123,8 @@ func (p pointPage) past(firstSent, sent time.Time) bool {
 		return false
 	}
 	for i := 1; i < len(p.rows); i++ {
-		newer, err := strconv.ParseInt(text(p.rows[i-1].ID), 10, 64)
-		older, err2 := strconv.ParseInt(text(p.rows[i].ID), 10, 64)
+		newer, err := strconv.ParseInt(vendors.Text(p.rows[i-1].ID), 10, 64)
+		older, err2 := strconv.ParseInt(vendors.Text(p.rows[i].ID), 10, 64)
 		if err != nil || err2 != nil || older >= newer {
 			return false
 		}
@@ -160,9 +160,9 @@ func direction(e *event.Event) string {
 
 // fits says whether a row has the direction and the points that were asked for.
 func (r pointRow) fits(e *event.Event) bool {
-	points, ok := event.Decimal(text(r.Point))
+	points, ok := event.Decimal(vendors.Text(r.Point))
 	asked := decimal.NewFromInt(e.Points)
-	return ok && text(r.Type) == direction(e) &&
+	return ok && vendors.Text(r.Type) == direction(e) &&
 		(points.Equal(asked) || e.DecrToZero && points.IsPositive() && points.LessThan(asked))
 }
 
@@ -185,12 +185,12 @@ func judge(ours []pointRow, e *event.Event, r vendors.Result, old bool) vendors.
 	if !row.fits(e) {
 		f.Found = vendors.Unclear
 		f.Detail = fmt.Sprintf("the row with the uuid has type %s and point %s; asked were %s and %d",
-			shorten(string(row.Type), 20), shorten(string(row.Point), 20), direction(e), e.Points)
+			vendors.Shorten(string(row.Type), 20), vendors.Shorten(string(row.Point), 20), direction(e), e.Points)
 		return f
 	}
-	points, _ := event.Decimal(text(row.Point)) // fits has read it
+	points, _ := event.Decimal(vendors.Text(row.Point)) // fits has read it
 	applied := points.IntPart()
 	f.Found = vendors.Present
-	f.Result.Receipt = vendors.Receipt{Ref: text(row.ID), Points: &applied}
+	f.Result.Receipt = vendors.Receipt{Ref: vendors.Text(row.ID), Points: &applied}
 	return f
 }

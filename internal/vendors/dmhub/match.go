@@ -17,8 +17,8 @@ const cancelled = "已取消"
 // alone.
 func echoPoints(call vendors.Call, rep reply) (vendors.Receipt, string) {
 	e := call.Event
-	receipt := vendors.Receipt{Member: text(rep.fields["membershipId"])}
-	points, ok := event.Decimal(text(rep.fields["point"]))
+	receipt := vendors.Receipt{Member: vendors.Text(rep.fields["membershipId"])}
+	points, ok := event.Decimal(vendors.Text(rep.fields["point"]))
 	asked := decimal.NewFromInt(e.Points)
 	switch {
 	case !ok:
@@ -28,7 +28,7 @@ func echoPoints(call vendors.Call, rep reply) (vendors.Receipt, string) {
 	case !points.Equal(asked):
 		return receipt, fmt.Sprintf("point is %s and not %s", points, asked)
 	}
-	if pattern := text(rep.fields["pattern"]); pattern != "" && e.Pattern != "" && pattern != e.Pattern {
+	if pattern := vendors.Text(rep.fields["pattern"]); pattern != "" && e.Pattern != "" && pattern != e.Pattern {
 		return receipt, fmt.Sprintf("pattern is %s and not %s", pattern, e.Pattern)
 	}
 	// With decrToZero the echo doesn't say how much was there to take.
@@ -42,8 +42,8 @@ func echoPoints(call vendors.Call, rep reply) (vendors.Receipt, string) {
 // echoOrder compares what §11 echoes. The refund's total isn't compared: the
 // document's own sample echoes another one.
 func echoOrder(call vendors.Call, rep reply) (vendors.Receipt, string) {
-	receipt := vendors.Receipt{Ref: text(rep.fields["id"]), Member: text(rep.fields["membershipId"])}
-	if no := text(rep.fields["orderNo"]); no != call.Event.OrderNo {
+	receipt := vendors.Receipt{Ref: vendors.Text(rep.fields["id"]), Member: vendors.Text(rep.fields["membershipId"])}
+	if no := vendors.Text(rep.fields["orderNo"]); no != call.Event.OrderNo {
 		return receipt, fmt.Sprintf("orderNo is %q", no)
 	}
 	return receipt, ""
@@ -51,7 +51,7 @@ func echoOrder(call vendors.Call, rep reply) (vendors.Receipt, string) {
 
 func echoCancelled(call vendors.Call, rep reply) (vendors.Receipt, string) {
 	receipt, difference := echoOrder(call, rep)
-	if state := text(rep.fields["state"]); difference == "" && state != cancelled {
+	if state := vendors.Text(rep.fields["state"]); difference == "" && state != cancelled {
 		difference = fmt.Sprintf("state is %q and not %q", state, cancelled)
 	}
 	return receipt, difference
@@ -59,7 +59,7 @@ func echoCancelled(call vendors.Call, rep reply) (vendors.Receipt, string) {
 
 func echoCreated(call vendors.Call, rep reply) (vendors.Receipt, string) {
 	receipt, difference := echoOrder(call, rep)
-	paid, asked := text(rep.fields["amountPaid"]), call.Event.Amount
+	paid, asked := vendors.Text(rep.fields["amountPaid"]), call.Event.Amount
 	if difference == "" && paid != "" && !sameAmount(paid, asked) {
 		difference = fmt.Sprintf("amountPaid is %s and not %s", paid, asked.Decimal)
 	}

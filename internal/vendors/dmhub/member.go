@@ -28,7 +28,7 @@ func (a *Account) FindMember(ctx context.Context, m event.Member) (string, vendo
 	ctx, cancel := a.client.bounded(ctx)
 	defer cancel()
 	r := vendors.Result{
-		Class: vendors.Refused, Hold: holdMember, StartedAt: time.Now(),
+		Class: vendors.Refused, Hold: vendors.HoldMember, StartedAt: time.Now(),
 		Message: "the event names no member: neither membershipId nor identities",
 	}
 	for i, identity := range m.Identities {
@@ -67,13 +67,13 @@ func (a *Account) lookUp(ctx context.Context, identity event.MemberIdentity) (me
 	if r.Class == vendors.Refused {
 		switch rep.code {
 		case "210", "220", "409200": // no member, no such identity type, not found
-			r.Hold = holdMember
+			r.Hold = vendors.HoldMember
 		default:
 			r.Class, r.Early = vendors.Ambiguous, false
 		}
 		return membership{}, r
 	}
-	return readMembership(r, rep, fieldsOf(rep.fields["membership"]))
+	return readMembership(r, rep, vendors.Fields(rep.fields["membership"]))
 }
 
 // member reads a member by their id (§3). Refused means that there is none.
@@ -95,7 +95,7 @@ func readMembership(r vendors.Result, rep reply, fields map[string]json.RawMessa
 	if rep.kind != object || !rep.ok || r.Class != vendors.Ambiguous {
 		return membership{}, r
 	}
-	m := membership{id: text(fields["id"]), created: text(fields["dateCreated"]), mobile: text(fields["mobile"])}
+	m := membership{id: vendors.Text(fields["id"]), created: vendors.Text(fields["dateCreated"]), mobile: vendors.Text(fields["mobile"])}
 	if !isID(m.id) {
 		r.Message = "the reply holds no membership with an id"
 		return membership{}, r

@@ -12,7 +12,7 @@ import (
 // owners looks up whom identities lead to: an empty id is nobody. Class is Applied
 // where each of them was read.
 func (a *Account) owners(ctx context.Context, identities []event.MemberIdentity) (found []membership, r vendors.Result) {
-	r = unsent("", "the event names no identity")
+	r = vendors.Unsent("", "the event names no identity")
 	for i, identity := range identities {
 		var m membership
 		m, r = a.lookUp(ctx, identity)
@@ -106,9 +106,9 @@ func (a *Account) markMember(_ context.Context, call vendors.Call) (string, vend
 	member := memberOf(call)
 	switch {
 	case !isID(member):
-		return "", unsent(holdMember, "membershipId: missing, or not a number of DM Hub's")
+		return "", vendors.Unsent(vendors.HoldMember, "membershipId: missing, or not a number of DM Hub's")
 	case call.Mark != "" && call.Mark != member:
-		return "", unsent(holdMember, fmt.Sprintf("the event was sent for member %s, and names member %s by now", call.Mark, member))
+		return "", vendors.Unsent(vendors.HoldMember, fmt.Sprintf("the event was sent for member %s, and names member %s by now", call.Mark, member))
 	}
 	return member, vendors.Result{Class: vendors.Applied, StartedAt: time.Now()}
 }
@@ -148,7 +148,7 @@ func (a *Account) findMobile(ctx context.Context, call vendors.Call) vendors.Fin
 	member := marked(call)
 	if !isID(member) {
 		return vendors.Finding{
-			Found: vendors.Unclear, Result: unsent("", "membershipId: missing; the member's mobile number is read by it"),
+			Found: vendors.Unclear, Result: vendors.Unsent("", "membershipId: missing; the member's mobile number is read by it"),
 			Detail: "whose mobile number was to be changed isn't known any more",
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // noMobile holds an event whose mobile number would be lost: "手机号属性需通过传手机号身份赋值"
 // (§2), "不支持修改手机号属性" (§4).
 func noMobile(b *body) {
-	if present(fieldsOf(b.data.Get("membership"))["mobile"]) {
+	if vendors.Given(vendors.Fields(b.data.Get("membership"))["mobile"]) {
 		b.err = errors.New("membership.mobile: DM Hub doesn't take a mobile number here; of a new member send it in identities with type mobile, else publish member.mobile_changed")
 	}
 }
@@ -30,7 +30,7 @@ func forceUpdate(_ *event.Event, data *event.Object) url.Values {
 
 // theIdentity names what §14 removes.
 func theIdentity(_ *event.Event, data *event.Object) url.Values {
-	return url.Values{"type": {text(data.Get("type"))}, "value": {text(data.Get("value"))}}
+	return url.Values{"type": {vendors.Text(data.Get("type"))}, "value": {vendors.Text(data.Get("value"))}}
 }
 
 // identitiesOf are those that the event's data lists.
@@ -44,15 +44,15 @@ func identitiesOf(e *event.Event) []event.MemberIdentity {
 
 // theIdentities is the one that is removed.
 func theIdentities(e *event.Event) []event.MemberIdentity {
-	fields := fieldsOf(e.Data)
-	return []event.MemberIdentity{{Type: text(fields["type"]), Value: text(fields["value"])}}
+	fields := vendors.Fields(e.Data)
+	return []event.MemberIdentity{{Type: vendors.Text(fields["type"]), Value: vendors.Text(fields["value"])}}
 }
 
 // mobilesOf are the old and the new mobile number.
 func mobilesOf(e *event.Event) []event.MemberIdentity {
-	fields := fieldsOf(e.Data)
+	fields := vendors.Fields(e.Data)
 	return []event.MemberIdentity{
-		{Type: "mobile", Value: text(fields["oldMobile"])}, {Type: "mobile", Value: text(fields["newMobile"])},
+		{Type: "mobile", Value: vendors.Text(fields["oldMobile"])}, {Type: "mobile", Value: vendors.Text(fields["newMobile"])},
 	}
 }
 
@@ -91,13 +91,13 @@ func texts(value any, found []string) []string {
 var echoed = []string{"name", "familyName", "givenName", "gender", "email"}
 
 func echoRegistered(call vendors.Call, rep reply) (vendors.Receipt, string) {
-	id := text(rep.fields["id"])
+	id := vendors.Text(rep.fields["id"])
 	if !isID(id) {
 		return vendors.Receipt{}, "id is missing"
 	}
 	difference := memberDifference(call.Event, rep)
 	for _, identity := range call.Event.Member.Identities {
-		if got := text(rep.fields["mobile"]); identity.Type == "mobile" && got != "" && got != identity.Value {
+		if got := vendors.Text(rep.fields["mobile"]); identity.Type == "mobile" && got != "" && got != identity.Value {
 			difference = "mobile is another one"
 		}
 	}
@@ -114,9 +114,9 @@ func echoUpdated(call vendors.Call, rep reply) (vendors.Receipt, string) {
 
 // echoMember compares the member that a reply is about.
 func echoMember(call vendors.Call, rep reply) (vendors.Receipt, string) {
-	id := text(rep.fields["id"])
+	id := vendors.Text(rep.fields["id"])
 	if id == "" || id != memberOf(call) {
-		return vendors.Receipt{}, fmt.Sprintf("id is %q", shorten(id, 40))
+		return vendors.Receipt{}, fmt.Sprintf("id is %q", vendors.Shorten(id, 40))
 	}
 	return vendors.Receipt{Ref: id, Member: id}, ""
 }
@@ -124,10 +124,10 @@ func echoMember(call vendors.Call, rep reply) (vendors.Receipt, string) {
 // memberDifference names a property that was sent and that the reply shows
 // otherwise; not its value, which is personal.
 func memberDifference(e *event.Event, rep reply) string {
-	sent := fieldsOf(fieldsOf(e.Data)["membership"])
+	sent := vendors.Fields(vendors.Fields(e.Data)["membership"])
 	for _, name := range echoed {
-		asked, got := text(sent[name]), text(rep.fields[name])
-		if asked != "" && present(rep.fields[name]) && !sameText(asked, got) {
+		asked, got := vendors.Text(sent[name]), vendors.Text(rep.fields[name])
+		if asked != "" && vendors.Given(rep.fields[name]) && !sameText(asked, got) {
 			return name + " is another one"
 		}
 	}
@@ -153,8 +153,8 @@ func echoBound(call vendors.Call, rep reply) (vendors.Receipt, string) {
 	}
 	bound := map[event.MemberIdentity]bool{}
 	for _, raw := range rep.rows {
-		fields := fieldsOf(raw)
-		bound[event.MemberIdentity{Type: text(fields["type"]), Value: text(fields["value"])}] = true
+		fields := vendors.Fields(raw)
+		bound[event.MemberIdentity{Type: vendors.Text(fields["type"]), Value: vendors.Text(fields["value"])}] = true
 	}
 	for i, identity := range asked {
 		if !bound[cacheKey(identity)] {
@@ -166,15 +166,15 @@ func echoBound(call vendors.Call, rep reply) (vendors.Receipt, string) {
 
 func echoMobile(call vendors.Call, rep reply) (vendors.Receipt, string) {
 	receipt, difference := echoMember(call, rep)
-	if difference == "" && text(rep.fields["mobile"]) != text(fieldsOf(call.Event.Data)["newMobile"]) {
+	if difference == "" && vendors.Text(rep.fields["mobile"]) != vendors.Text(vendors.Fields(call.Event.Data)["newMobile"]) {
 		difference = "mobile isn't the new one"
 	}
 	return receipt, difference
 }
 
 func echoRemoved(call vendors.Call, rep reply) (vendors.Receipt, string) {
-	if result := text(rep.fields["result"]); result != "success" {
-		return vendors.Receipt{}, fmt.Sprintf("result is %q", shorten(result, 40))
+	if result := vendors.Text(rep.fields["result"]); result != "success" {
+		return vendors.Receipt{}, fmt.Sprintf("result is %q", vendors.Shorten(result, 40))
 	}
 	return vendors.Receipt{Member: memberOf(call)}, ""
 }

@@ -109,7 +109,7 @@ func (w *write) match(r *vendors.Result, call vendors.Call, rep reply) {
 	}
 	receipt, difference := w.echo(call, rep)
 	if difference != "" {
-		r.Message = shorten("the reply doesn't echo the call: "+difference, 500)
+		r.Message = vendors.Shorten("the reply doesn't echo the call: "+difference, 500)
 		return
 	}
 	r.Class, r.Message, r.Receipt = vendors.Applied, "", receipt

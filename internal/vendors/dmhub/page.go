@@ -50,8 +50,8 @@ func readPage(rep reply) (p page, ok bool) {
 	if p.rows, ok = rowsOf(rep.fields["rows"]); !ok {
 		return page{}, false
 	}
-	p.records, _ = strconv.ParseInt(text(rep.fields["records"]), 10, 64)
-	p.total, _ = strconv.ParseInt(text(rep.fields["total"]), 10, 64)
+	p.records, _ = strconv.ParseInt(vendors.Text(rep.fields["records"]), 10, 64)
+	p.total, _ = strconv.ParseInt(vendors.Text(rep.fields["total"]), 10, 64)
 	return p, true
 }
 

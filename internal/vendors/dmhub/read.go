@@ -31,18 +31,18 @@ func (a *Account) Resources() []vendors.Resource {
 func (a *Account) Read(ctx context.Context, resource string, keys []string, page string) (vendors.Page, vendors.Result) {
 	i := slices.IndexFunc(reads, func(d read) bool { return d.name == resource })
 	if i < 0 {
-		return vendors.Page{}, unsent("", fmt.Sprintf("%s: DM Hub's loyalty API has no such resource", shorten(resource, 40)))
+		return vendors.Page{}, vendors.Unsent("", fmt.Sprintf("%s: DM Hub's loyalty API has no such resource", vendors.Shorten(resource, 40)))
 	}
 	d, at := &reads[i], place{n: 1}
 	if page != "" {
 		var err error
 		if at, err = parsePlace(page); err != nil || !d.paged {
-			return vendors.Page{}, unsent("", fmt.Sprintf("%s: %s isn't a page of it", d.name, shorten(page, 40)))
+			return vendors.Page{}, vendors.Unsent("", fmt.Sprintf("%s: %s isn't a page of it", d.name, vendors.Shorten(page, 40)))
 		}
 	}
 	req, err := d.request(keys, at.n)
 	if err != nil {
-		return vendors.Page{}, unsent("", fmt.Sprintf("%s: %s", d.name, err))
+		return vendors.Page{}, vendors.Unsent("", fmt.Sprintf("%s: %s", d.name, err))
 	}
 	ctx, cancel := a.client.bounded(ctx)
 	defer cancel()
@@ -115,7 +115,7 @@ func (d *read) check(keys []string) error {
 		case key == "":
 			return fmt.Errorf("%s: empty", name)
 		case name == "membershipId" && !isID(key):
-			return fmt.Errorf("membershipId: %q isn't a number of DM Hub's", shorten(key, 40))
+			return fmt.Errorf("membershipId: %q isn't a number of DM Hub's", vendors.Shorten(key, 40))
 		}
 	}
 	return nil

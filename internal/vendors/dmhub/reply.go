@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"unicode"
 
-	"syncworker/internal/event"
 	"syncworker/internal/vendors"
 )
 
@@ -51,27 +49,27 @@ func readReply(status int, body []byte) reply {
 		return reply{kind: null, ok: success, message: fmt.Sprintf("HTTP %d with an empty reply", status)}
 	}
 	// A map, since a struct would take "Code" for "code".
-	if rep.fields = fieldsOf(body); rep.fields == nil {
+	if rep.fields = vendors.Fields(body); rep.fields == nil {
 		rep.message = fmt.Sprintf("HTTP %d with a reply that isn't a JSON object", status)
 		if rows, isList := rowsOf(body); isList {
 			rep.kind, rep.ok, rep.rows = list, success, rows
 		}
 		return rep
 	}
-	if code := rep.fields["error_code"]; present(code) && text(code) != "0" {
-		if rep.code, rep.message = text(code), text(rep.fields["error_description"]); rep.code != "" {
+	if code := rep.fields["error_code"]; vendors.Given(code) && vendors.Text(code) != "0" {
+		if rep.code, rep.message = vendors.Text(code), vendors.Text(rep.fields["error_description"]); rep.code != "" {
 			rep.kind = gatewayError
 		}
 		return rep
 	}
-	if failure := rep.fields["error"]; present(failure) {
-		e := fieldsOf(failure)
+	if failure := rep.fields["error"]; vendors.Given(failure) {
+		e := vendors.Fields(failure)
 		if e == nil {
-			rep.message = text(failure)
+			rep.message = vendors.Text(failure)
 			return rep
 		}
-		rep.kind, rep.code, rep.message = apiError, text(e["code"]), text(e["message"])
-		if balance := text(e["point"]); balance != "" {
+		rep.kind, rep.code, rep.message = apiError, vendors.Text(e["code"]), vendors.Text(e["message"])
+		if balance := vendors.Text(e["point"]); balance != "" {
 			rep.message += " (balance " + balance + ")"
 		}
 		return rep
@@ -80,15 +78,6 @@ func readReply(status int, body []byte) reply {
 		rep.message = fmt.Sprintf("HTTP %d with a reply of an unknown shape", status)
 	}
 	return rep
-}
-
-// fieldsOf returns the members of an object, nil where the text isn't one.
-func fieldsOf(raw json.RawMessage) map[string]json.RawMessage {
-	fields, ok := event.Fields(raw)
-	if !ok && json.Unmarshal(raw, &fields) != nil {
-		return nil
-	}
-	return fields
 }
 
 // classify looks at the body before the status. What it can't tell, a positive
@@ -138,39 +127,4 @@ func answers(setting string, rep reply) bool {
 		}
 	}
 	return true
-}
-
-func present(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
-
-// text is a string or a number as text; empty for everything else. A number
-// keeps its digits: ids are longer than a float64 holds.
-func text(raw json.RawMessage) string {
-	if len(raw) == 0 {
-		return ""
-	}
-	if raw[0] == '"' {
-		var s string
-		if json.Unmarshal(raw, &s) != nil {
-			return ""
-		}
-		return s
-	}
-	if raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9' {
-		return string(raw)
-	}
-	return ""
-}
-
-// shorten makes a vendor's text fit to be kept: printable, and at most n runes.
-func shorten(s string, n int) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, strings.ToValidUTF8(s, "?"))
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
 }

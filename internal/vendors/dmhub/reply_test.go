@@ -70,7 +70,7 @@ func TestTextKeepsDigits(t *testing.T) {
 		`123456789012345678`: "123456789012345678", `"a\u4e2d"`: "a中", `1.10`: "1.10", `-1`: "-1",
 		`true`: "", `null`: "", `{}`: "", ``: "",
 	} {
-		require.Equal(t, want, text([]byte(raw)), raw)
+		require.Equal(t, want, vendors.Text([]byte(raw)), raw)
 	}
 }
 
@@ -89,7 +89,7 @@ func FuzzReply(f *testing.F) {
 		if class == vendors.Refused {
 			require.True(t, rep.kind == apiError && refusal(rep.code))
 		}
-		message := shorten(rep.message, 500)
+		message := vendors.Shorten(rep.message, 500)
 		require.True(t, utf8.ValidString(message))
 		require.NotContains(t, message, "\x00")
 	})
@@ -119,6 +119,22 @@ func TestALookUpThatAForgetOvertookIsNotRemembered(t *testing.T) {
 	require.False(t, ok)
 	c.put(who, "8", now, c.now())
 	id, _ := c.get(who, now)
+	require.Equal(t, "8", id)
+}
+
+func TestOfTwoMovesAtOnceNobodyKnowsWhichCameLast(t *testing.T) {
+	c := newMemberCache()
+	who := event.MemberIdentity{Type: "mobile", Value: "13912345678"}
+	other := event.MemberIdentity{Type: "wechat", Value: "1"}
+	now := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	first, second := c.now(), c.now()
+	c.move("7", now, first, who)
+	id, _ := c.get(who, now)
+	require.Equal(t, "7", id)
+	c.move("8", now, second, who, other)
+	_, ok := c.get(who, now)
+	require.False(t, ok)
+	id, _ = c.get(other, now)
 	require.Equal(t, "8", id)
 }
 

@@ -15,13 +15,6 @@ import (
 	"syncworker/internal/vendors"
 )
 
-// What a person has to decide on, as hold reasons.
-const (
-	holdMember      = "member_not_found"
-	holdUnsupported = "unsupported"
-	holdEvent       = "invalid_event"
-)
-
 // What semantics.negative_points says.
 const (
 	Sent = "sent"
@@ -89,7 +82,7 @@ func (a *Account) bounded(ctx context.Context) (context.Context, context.CancelF
 func (a *Account) Push(ctx context.Context, call vendors.Call) vendors.Result {
 	req, hold, err := a.write(call)
 	if err != nil {
-		return unsent(hold, err.Error())
+		return vendors.Unsent(hold, err.Error())
 	}
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
@@ -101,7 +94,7 @@ func (a *Account) Push(ctx context.Context, call vendors.Call) vendors.Result {
 	case call.Event.Type == event.LevelDeleted && rep.status == http.StatusNotFound:
 		r.Class = vendors.AlreadyApplied
 	case call.Event.Type.Point() && rep.aboutCustomer():
-		r.Hold = holdMember
+		r.Hold = vendors.HoldMember
 	case call.Event.Type == event.PointDecremented:
 		r.Early = true // an increment that the customer's points wait for may be on its way
 	}
@@ -144,8 +137,4 @@ func (a *Account) anothers(call vendors.Call, id string) bool {
 	}
 	by, known := a.answered.Get(effect{e.Type.Point(), id})
 	return known && by != owner{e.Tenant, e.UUID}
-}
-
-func unsent(hold, message string) vendors.Result {
-	return vendors.Result{Class: vendors.NotSent, Hold: hold, Message: message, StartedAt: time.Now()}
 }

@@ -38,7 +38,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		call := vendors.Call{Event: e, Member: "100000"}
 		rep := readReply(status, body)
-		r := vendors.Result{Class: rep.class(), Code: shorten(rep.field, 64), Message: shorten(rep.message, 500)}
+		r := vendors.Result{Class: rep.class(), Code: vendors.Shorten(rep.field, 64), Message: vendors.Shorten(rep.message, 500)}
 		if r.Class == vendors.Ambiguous {
 			match(&r, call, rep)
 		}
@@ -67,7 +67,7 @@ func FuzzHistory(f *testing.F) {
 	sent := time.Date(2018, 9, 4, 6, 0, 0, 0, time.UTC)
 	f.Add(200, []byte(`{"count":1,"next":null,"results":[{"id":8,"customer":{"id":1},"points":5,"kind":"manual","created_at":"2018-09-04T13:55:20+08:00"}]}`), uint8(0))
 	f.Fuzz(func(t *testing.T, _ int, body []byte, _ uint8) {
-		l, ok := readList(fieldsOf(body))
+		l, ok := readList(vendors.Fields(body))
 		if !ok {
 			return
 		}

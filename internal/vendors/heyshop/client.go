@@ -31,7 +31,7 @@ func (a *Account) call(ctx context.Context, req vendors.Request) (vendors.Result
 	}
 	rep := readReply(x.Status, x.Body)
 	r.Class = rep.class()
-	r.Code, r.Message = shorten(req.Clean(rep.field), 64), shorten(req.Clean(rep.message), 500)
+	r.Code, r.Message = vendors.Shorten(req.Clean(rep.field), 64), vendors.Shorten(req.Clean(rep.message), 500)
 	return r, rep
 }
 

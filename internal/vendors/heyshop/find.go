@@ -13,7 +13,7 @@ import (
 // new levels. What can't be sent ends here already.
 func (a *Account) Mark(ctx context.Context, call vendors.Call) (string, vendors.Result) {
 	if _, hold, err := a.write(call); err != nil {
-		return "", unsent(hold, err.Error())
+		return "", vendors.Unsent(hold, err.Error())
 	}
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
@@ -23,7 +23,7 @@ func (a *Account) Mark(ctx context.Context, call vendors.Call) (string, vendors.
 	case call.Event.Type == event.LevelCreated:
 		return a.markLevel(ctx, call)
 	}
-	return "", unsent("", fmt.Sprintf("%s needs no mark", call.Event.Type))
+	return "", vendors.Unsent("", fmt.Sprintf("%s needs no mark", call.Event.Type))
 }
 
 // Find implements vendors.Finder.
@@ -39,7 +39,7 @@ func (a *Account) Find(ctx context.Context, call vendors.Call) vendors.Finding {
 	case call.Event.Type == event.LevelUpdated, call.Event.Type == event.LevelDeleted:
 		f = a.findLevel(ctx, call)
 	default:
-		r := unsent("", fmt.Sprintf("no read shows the effect of %s at this account", call.Event.Type))
+		r := vendors.Unsent("", fmt.Sprintf("no read shows the effect of %s at this account", call.Event.Type))
 		return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
 	}
 	if f.Found == vendors.Present {
@@ -68,9 +68,9 @@ func match(r *vendors.Result, call vendors.Call, rep reply) {
 		row, ok := readEntry(rep.fields)
 		difference = adjusted(call, row, ok)
 		points := e.Points
-		receipt = vendors.Receipt{Ref: text(rep.fields["id"]), Points: &points, Member: row.customer}
+		receipt = vendors.Receipt{Ref: vendors.Text(rep.fields["id"]), Points: &points, Member: row.customer}
 	default:
-		receipt.Ref = text(rep.fields["id"])
+		receipt.Ref = vendors.Text(rep.fields["id"])
 		switch {
 		case id(rep.fields["id"]) == 0:
 			difference = "id is missing"
@@ -81,7 +81,7 @@ func match(r *vendors.Result, call vendors.Call, rep reply) {
 		}
 	}
 	if difference != "" {
-		r.Message = shorten("the reply doesn't echo the call: "+difference, 500)
+		r.Message = vendors.Shorten("the reply doesn't echo the call: "+difference, 500)
 		return
 	}
 	r.Class, r.Message, r.Receipt = vendors.Applied, "", receipt

@@ -19,17 +19,17 @@ const none = "none"
 // fields, as far as the event has them. White space around a title doesn't count:
 // the vendor's framework takes it off.
 func levelDifference(e *event.Event, got fields) string {
-	asked := fieldsOf(e.Data)
+	asked := vendors.Fields(e.Data)
 	if asked == nil {
 		return "the event's data can't be read"
 	}
 	for _, name := range levelFields {
 		want := asked[name]
-		if !present(want) {
+		if !vendors.Given(want) {
 			continue
 		}
 		if name == "title" {
-			if strings.TrimSpace(text(want)) != strings.TrimSpace(text(got[name])) {
+			if strings.TrimSpace(vendors.Text(want)) != strings.TrimSpace(vendors.Text(got[name])) {
 				return "title is another"
 			}
 			continue
@@ -37,7 +37,7 @@ func levelDifference(e *event.Event, got fields) string {
 		a, ok := number(want)
 		b, ok2 := number(got[name])
 		if !ok || !ok2 || !a.Equal(b) {
-			return fmt.Sprintf("%s is %s and not %s", name, shorten(string(got[name]), 40), want)
+			return fmt.Sprintf("%s is %s and not %s", name, vendors.Shorten(string(got[name]), 40), want)
 		}
 	}
 	return ""
@@ -45,7 +45,7 @@ func levelDifference(e *event.Event, got fields) string {
 
 // levels reads all levels with the event's title, by id.
 func (a *Account) levels(ctx context.Context, e *event.Event) (map[string]fields, vendors.Result) {
-	title := strings.TrimSpace(text(fieldsOf(e.Data)["title"]))
+	title := strings.TrimSpace(vendors.Text(vendors.Fields(e.Data)["title"]))
 	found := map[string]fields{}
 	seen := map[int64]bool{}
 	for n := 1; n <= maxPages; n++ {
@@ -61,7 +61,7 @@ func (a *Account) levels(ctx context.Context, e *event.Event) (map[string]fields
 				return nil, unreadable(r, "a level rule has no id")
 			}
 			seen[level] = true
-			if strings.TrimSpace(text(f["title"])) == title {
+			if strings.TrimSpace(vendors.Text(f["title"])) == title {
 				found[strconv.FormatInt(level, 10)] = f
 			}
 		}
@@ -74,7 +74,7 @@ func (a *Account) levels(ctx context.Context, e *event.Event) (map[string]fields
 			return nil, unreadable(r, "a page of level rules shows nothing new, and says that another follows")
 		}
 	}
-	r := unsent(holdUnsupported, fmt.Sprintf("there are more than %d level rules: make this one by hand and resolve it with its id", maxPages*pageRows))
+	r := vendors.Unsent(vendors.HoldUnsupported, fmt.Sprintf("there are more than %d level rules: make this one by hand and resolve it with its id", maxPages*pageRows))
 	r.Calls = maxPages
 	return nil, r
 }
@@ -134,13 +134,13 @@ func (a *Account) findCreated(ctx context.Context, call vendors.Call) vendors.Fi
 func (a *Account) findLevel(ctx context.Context, call vendors.Call) vendors.Finding {
 	path, err := levelPath(call.Event.Key)
 	if err != nil {
-		r := unsent("", err.Error())
+		r := vendors.Unsent("", err.Error())
 		return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
 	}
 	r, rep := a.get(ctx, path, nil)
 	f := vendors.Finding{Result: r}
 	gone := r.Class == vendors.Refused && rep.status == http.StatusNotFound
-	shown := r.Class == vendors.Applied && text(rep.fields["id"]) == call.Event.Key
+	shown := r.Class == vendors.Applied && vendors.Text(rep.fields["id"]) == call.Event.Key
 	if gone || shown {
 		f.Result.Class, f.Result.Message = vendors.Applied, ""
 	}

@@ -40,8 +40,8 @@ type entry struct {
 
 func readEntry(f fields) (entry, bool) {
 	points, ok := number(f["points"])
-	e := entry{id: id(f["id"]), customer: text(fieldsOf(f["customer"])["id"]), points: points, kind: text(f["kind"])}
-	e.created, _ = time.Parse(time.RFC3339Nano, text(f["created_at"]))
+	e := entry{id: id(f["id"]), customer: vendors.Text(vendors.Fields(f["customer"])["id"]), points: points, kind: vendors.Text(f["kind"])}
+	e.created, _ = time.Parse(time.RFC3339Nano, vendors.Text(f["created_at"]))
 	return e, ok && e.id > 0 && e.customer != ""
 }
 
@@ -53,7 +53,7 @@ func adjusted(call vendors.Call, e entry, ok bool) string {
 	case e.customer != customer(call):
 		return "it is about another customer"
 	case e.kind != manual:
-		return fmt.Sprintf("kind is %q", shorten(e.kind, 20))
+		return fmt.Sprintf("kind is %q", vendors.Shorten(e.kind, 20))
 	case !e.points.Equal(decimal.NewFromInt(asked)):
 		return fmt.Sprintf("points is %s and not %d", e.points, asked)
 	}
@@ -98,7 +98,7 @@ func (a *Account) history(ctx context.Context, customer string, enough func(olde
 			return nil, unreadable(r, "a page of the point history shows nothing new, and says that another follows")
 		}
 	}
-	r := unsent(holdUnsupported, fmt.Sprintf("the customer has more than %d rows of point history, and HeyShop doesn't show the newest first: "+
+	r := vendors.Unsent(vendors.HoldUnsupported, fmt.Sprintf("the customer has more than %d rows of point history, and HeyShop doesn't show the newest first: "+
 		"adjust the points by hand and resolve this with the row's id", maxPages*pageRows))
 	r.Calls = maxPages
 	return nil, r
@@ -181,7 +181,7 @@ func (e entry) mayBe(call vendors.Call) string {
 	case e.kind == buy:
 		return ""
 	case e.kind != manual && e.points.Equal(asked):
-		return fmt.Sprintf("row %d of the point history has these points, and a kind that no document names: %q", e.id, shorten(e.kind, 20))
+		return fmt.Sprintf("row %d of the point history has these points, and a kind that no document names: %q", e.id, vendors.Shorten(e.kind, 20))
 	case e.kind == manual && call.Event.Type == event.PointDecremented && e.points.Abs().LessThanOrEqual(asked.Abs()):
 		// What HeyShop makes of negative points isn't documented: it may stop at 0, or
 		// drop the sign.
@@ -196,5 +196,5 @@ func (e entry) near(sent time.Time) bool { return e.created.Sub(sent).Abs() <= l
 // unmarked is all that can be said where nothing is known of what was there before.
 func unmarked() vendors.Finding {
 	const why = "what was there before the call isn't known any more (a database that was put back?): compare by hand"
-	return vendors.Finding{Found: vendors.Unclear, Result: unsent("", why), Detail: why}
+	return vendors.Finding{Found: vendors.Unclear, Result: vendors.Unsent("", why), Detail: why}
 }

@@ -48,7 +48,7 @@ func (a *Account) Read(ctx context.Context, resource string, keys []string, page
 	defer cancel()
 	for _, key := range keys {
 		if !digits(key) {
-			return vendors.Page{}, unsent("", fmt.Sprintf("%s: %q isn't an id of HeyShop's", resource, shorten(key, 40)))
+			return vendors.Page{}, vendors.Unsent("", fmt.Sprintf("%s: %q isn't an id of HeyShop's", resource, vendors.Shorten(key, 40)))
 		}
 	}
 	n, err := strconv.Atoi(page)
@@ -57,7 +57,7 @@ func (a *Account) Read(ctx context.Context, resource string, keys []string, page
 	}
 	switch {
 	case err != nil || n < 1:
-		return vendors.Page{}, unsent("", fmt.Sprintf("page: %q; give a number from 1", shorten(page, 40)))
+		return vendors.Page{}, vendors.Unsent("", fmt.Sprintf("page: %q; give a number from 1", vendors.Shorten(page, 40)))
 	case resource == "levels" && len(keys) == 0:
 		return a.readPage(ctx, levelsPath, nil, n)
 	case resource == "level" && len(keys) == 1:
@@ -67,8 +67,8 @@ func (a *Account) Read(ctx context.Context, resource string, keys []string, page
 	case resource == "point-entry" && len(keys) == 1:
 		return a.readOne(ctx, historyPath+keys[0]+"/")
 	}
-	return vendors.Page{}, unsent("", fmt.Sprintf(
-		"%s with %d keys: give levels, level ID, points [CUSTOMER…] or point-entry ID", shorten(resource, 40), len(keys)))
+	return vendors.Page{}, vendors.Unsent("", fmt.Sprintf(
+		"%s with %d keys: give levels, level ID, points [CUSTOMER…] or point-entry ID", vendors.Shorten(resource, 40), len(keys)))
 }
 
 // filter narrows the history down to customers.

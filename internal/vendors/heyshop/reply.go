@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/shopspring/decimal"
 
@@ -33,7 +32,7 @@ type reply struct {
 }
 
 func readReply(status int, body []byte) reply {
-	rep := reply{status: status, fields: fieldsOf(body), raw: body}
+	rep := reply{status: status, fields: vendors.Fields(body), raw: body}
 	rep.ok = status == http.StatusOK || status == http.StatusCreated || status == http.StatusNoContent
 	switch {
 	case rep.ok:
@@ -49,7 +48,7 @@ func readReply(status int, body []byte) reply {
 
 // readError reads {"detail":"…"}, which has no field, and {field:["…"]}.
 func readError(f fields) (field, message string, ok bool) {
-	if message = text(f["detail"]); len(f) == 1 && message != "" {
+	if message = vendors.Text(f["detail"]); len(f) == 1 && message != "" {
 		return "", message, true
 	}
 	var names, messages []string
@@ -92,16 +91,16 @@ func (rep reply) aboutCustomer() bool {
 
 // readList reads a page of results.
 func readList(f fields) (list, bool) {
-	l := list{count: -1, last: !present(f["next"])}
-	if n, err := strconv.Atoi(text(f["count"])); err == nil {
+	l := list{count: -1, last: !vendors.Given(f["next"])}
+	if n, err := strconv.Atoi(vendors.Text(f["count"])); err == nil {
 		l.count = n
 	}
 	var rows []json.RawMessage
-	if !present(f["results"]) || json.Unmarshal(f["results"], &rows) != nil {
+	if !vendors.Given(f["results"]) || json.Unmarshal(f["results"], &rows) != nil {
 		return list{}, false
 	}
 	for _, raw := range rows {
-		row := fieldsOf(raw)
+		row := vendors.Fields(raw)
 		if row == nil {
 			return list{}, false
 		}
@@ -110,43 +109,15 @@ func readList(f fields) (list, bool) {
 	return l, true
 }
 
-// fieldsOf returns the members of an object, nil where the text isn't one.
-func fieldsOf(raw json.RawMessage) fields {
-	f, ok := event.Fields(raw)
-	if !ok && json.Unmarshal(raw, &f) != nil {
-		return nil
-	}
-	return f
-}
-
 // orderToken is how a history's row shows the key to its order's page.
 var orderToken = regexp.MustCompile(`("(?:cart_)?token"\s*:\s*")[^"\\]+"`)
 
 // maskOrders takes the keys to orders' pages out of rows of the history.
 func maskOrders(rows []byte) []byte { return orderToken.ReplaceAll(rows, []byte(`$1…"`)) }
 
-func present(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
-
-// text is a string or a number as text; empty for everything else.
-func text(raw json.RawMessage) string {
-	switch {
-	case len(raw) == 0:
-		return ""
-	case raw[0] == '"':
-		var s string
-		if json.Unmarshal(raw, &s) != nil {
-			return ""
-		}
-		return s
-	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
-		return string(raw)
-	}
-	return ""
-}
-
 // id reads an id, as a number or a string; 0 where it isn't one.
 func id(raw json.RawMessage) int64 {
-	n, err := strconv.ParseInt(text(raw), 10, 64)
+	n, err := strconv.ParseInt(vendors.Text(raw), 10, 64)
 	if err != nil || n < 0 {
 		return 0
 	}
@@ -155,19 +126,5 @@ func id(raw json.RawMessage) int64 {
 
 // number reads a decimal, as a number or a string.
 func number(raw json.RawMessage) (decimal.Decimal, bool) {
-	return event.Decimal(text(raw))
-}
-
-// shorten makes a vendor's text fit to be kept: printable, and at most n runes.
-func shorten(s string, n int) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, strings.ToValidUTF8(s, "?"))
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
+	return event.Decimal(vendors.Text(raw))
 }

@@ -56,16 +56,16 @@ func (a *Account) write(call vendors.Call) (req vendors.Request, hold string, er
 	case event.LevelUpdated:
 		req.Method = http.MethodPut
 		if req.Path, err = levelPath(e.Key); err != nil {
-			return req, holdEvent, err
+			return req, vendors.HoldEvent, err
 		}
 		req.Body, hold, err = level(e)
 	case event.LevelDeleted:
 		req.Method = http.MethodDelete
 		if req.Path, err = levelPath(e.Key); err != nil {
-			hold = holdEvent
+			hold = vendors.HoldEvent
 		}
 	default:
-		hold, err = holdUnsupported, fmt.Errorf("HeyShop has no call for %s", e.Type)
+		hold, err = vendors.HoldUnsupported, fmt.Errorf("HeyShop has no call for %s", e.Type)
 	}
 	return req, hold, err
 }
@@ -74,15 +74,15 @@ func (a *Account) write(call vendors.Call) (req vendors.Request, hold string, er
 func (a *Account) adjustment(call vendors.Call) (body []byte, hold string, err error) {
 	switch member := customer(call); {
 	case member == "":
-		return nil, holdMember, errors.New("membershipId: missing; HeyShop knows customers by their id only")
+		return nil, vendors.HoldMember, errors.New("membershipId: missing; HeyShop knows customers by their id only")
 	case !digits(member):
-		return nil, holdMember, fmt.Errorf("membershipId: %q isn't an id of HeyShop's", shorten(member, 40))
+		return nil, vendors.HoldMember, fmt.Errorf("membershipId: %q isn't an id of HeyShop's", vendors.Shorten(member, 40))
 	case call.Event.DecrToZero:
-		return nil, holdUnsupported, errToZero
+		return nil, vendors.HoldUnsupported, errToZero
 	case call.Event.Type == event.PointDecremented && a.negative == Held:
-		return nil, holdUnsupported, errNegative
+		return nil, vendors.HoldUnsupported, errNegative
 	case call.Event.Points <= 0:
-		return nil, holdEvent, fmt.Errorf("point: %d; an adjustment needs a number above 0", call.Event.Points)
+		return nil, vendors.HoldEvent, fmt.Errorf("point: %d; an adjustment needs a number above 0", call.Event.Points)
 	}
 	separator := "{"
 	for _, f := range adjustFields {
@@ -107,18 +107,18 @@ func customer(call vendors.Call) string { return cmp.Or(call.Member, call.Event.
 func level(e *event.Event) (body []byte, hold string, err error) {
 	data, err := event.ReadObject(e.Data)
 	if err != nil {
-		return nil, holdEvent, fmt.Errorf("data: %w", err)
+		return nil, vendors.HoldEvent, fmt.Errorf("data: %w", err)
 	}
 	defer data.Release()
 	if body, err = data.Splice(nil, ourFields); err != nil {
-		return nil, holdEvent, fmt.Errorf("data: %w", err)
+		return nil, vendors.HoldEvent, fmt.Errorf("data: %w", err)
 	}
 	return body, "", nil
 }
 
 func levelPath(id string) (string, error) {
 	if !digits(id) {
-		return "", fmt.Errorf("id: %q isn't an id of HeyShop's", shorten(id, 40))
+		return "", fmt.Errorf("id: %q isn't an id of HeyShop's", vendors.Shorten(id, 40))
 	}
 	return levelsPath + id + "/", nil
 }

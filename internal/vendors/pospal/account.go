@@ -19,12 +19,6 @@ import (
 	"syncworker/internal/vendors"
 )
 
-// What a person has to decide on, as hold reasons.
-const (
-	holdUnsupported = "unsupported"
-	holdEvent       = "invalid_event"
-)
-
 // window is how long a code names its coupon: for good, so that a repeat is safe
 // for longer than anybody repeats.
 const window = 10 * 365 * 24 * time.Hour
@@ -66,11 +60,11 @@ func (a *Account) Operation(t event.Type) (vendors.Operation, bool) {
 func (a *Account) Push(ctx context.Context, call vendors.Call) vendors.Result {
 	e := call.Event
 	if _, ok := a.Operation(e.Type); !ok {
-		return unsent(holdUnsupported, fmt.Sprintf("Pospal has no call for %s", e.Type))
+		return vendors.Unsent(vendors.HoldUnsupported, fmt.Sprintf("Pospal has no call for %s", e.Type))
 	}
 	body, err := a.body(e)
 	if err != nil {
-		return unsent(holdEvent, err.Error())
+		return vendors.Unsent(vendors.HoldEvent, err.Error())
 	}
 	req := a.request(a.path(e.Type), body)
 	req.Personal = func() []string { return personal(e) }
@@ -105,7 +99,7 @@ func match(r *vendors.Result, e *event.Event, body []byte, rep reply) {
 	for _, name := range [][]string{nameCode, namePromotion, nameCustomer} {
 		got, want := data.text(name), asked.text(name)
 		if got != "" && want != "" && got != want {
-			r.Message = shorten(fmt.Sprintf("the reply doesn't fit the call: %s is %q and not %q", name[0], got, want), 500)
+			r.Message = vendors.Shorten(fmt.Sprintf("the reply doesn't fit the call: %s is %q and not %q", name[0], got, want), 500)
 			return
 		}
 	}
@@ -153,14 +147,4 @@ func personal(e *event.Event) []string {
 // than the shortest lease.
 func (a *Account) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, 2*a.timeout)
-}
-
-func unsent(hold, message string) vendors.Result {
-	return vendors.Result{Class: vendors.NotSent, Hold: hold, Message: message, StartedAt: time.Now()}
-}
-
-// quote is a JSON string of what the contract has let through.
-func quote(s string) json.RawMessage {
-	b, _ := json.Marshal(s) // a string always has a form
-	return b
 }

@@ -23,16 +23,16 @@ const (
 func (a *Account) Find(ctx context.Context, call vendors.Call) vendors.Finding {
 	data, err := event.ReadObject(call.Event.Data)
 	if err != nil || call.Event.Key == "" {
-		r := unsent("", "the event names no code that could be looked for")
+		r := vendors.Unsent("", "the event names no code that could be looked for")
 		return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
 	}
 	defer data.Release()
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
-	look := look{code: call.Event.Key, customer: text(data.Get("customerUid")), appID: a.appID}
+	look := look{code: call.Event.Key, customer: vendors.Text(data.Get("customerUid")), appID: a.appID}
 	switch call.Event.Type {
 	case event.CouponCodeAdded:
-		look.promotion, look.differs = text(data.Get("promotionCouponUid")), look.sameCoupon
+		look.promotion, look.differs = vendors.Text(data.Get("promotionCouponUid")), look.sameCoupon
 		return a.findAdded(ctx, &look)
 	case event.CouponCodeUsed:
 		look.differs = look.sameUse
@@ -42,7 +42,7 @@ func (a *Account) Find(ctx context.Context, call vendors.Call) vendors.Finding {
 		}
 		return a.findUsed(ctx, &look)
 	}
-	r := unsent("", fmt.Sprintf("no read shows the effect of %s", call.Event.Type))
+	r := vendors.Unsent("", fmt.Sprintf("no read shows the effect of %s", call.Event.Type))
 	return vendors.Finding{Found: vendors.Unavailable, Result: r, Detail: r.Message}
 }
 
@@ -79,7 +79,7 @@ func (l *look) see(row fields) {
 // that hasn't been used.
 func (a *Account) findAdded(ctx context.Context, l *look) vendors.Finding {
 	if l.customer == "" {
-		r := unsent("", "the event has no customerUid, and codes can be read by it only; sending it again is safe, since a store refuses a code that it has")
+		r := vendors.Unsent("", "the event has no customerUid, and codes can be read by it only; sending it again is safe, since a store refuses a code that it has")
 		return vendors.Finding{Found: vendors.Unclear, Result: r, Detail: r.Message}
 	}
 	whole, r := a.each(ctx, customerCodes(l.customer), l.see)
@@ -119,7 +119,7 @@ func (l *look) judge(whole bool, r vendors.Result) vendors.Finding {
 	case l.fits > 1:
 		f.Detail = fmt.Sprintf("%d rows have the code", l.fits)
 	case l.other != "":
-		f.Detail = shorten(l.other, 500)
+		f.Detail = vendors.Shorten(l.other, 500)
 	case l.blank:
 		f.Detail = "the list has rows without a code"
 	case !whole:

@@ -41,7 +41,7 @@ type page struct {
 // asked for isn't there.
 func (a *Account) page(ctx context.Context, q query, back json.RawMessage) (page, vendors.Result) {
 	var body bytes.Buffer
-	fmt.Fprintf(&body, `{"%s":%s`, sentAppID, quote(a.appID))
+	fmt.Fprintf(&body, `{"%s":%s`, sentAppID, vendors.Quote(a.appID))
 	for _, m := range q.asked {
 		fmt.Fprintf(&body, `,"%s":%s`, m.name, m.value)
 	}
@@ -120,7 +120,7 @@ func empty(back json.RawMessage) bool {
 	}
 	f := fieldsOf(back)
 	for _, v := range f {
-		if present(v) {
+		if vendors.Given(v) {
 			return false
 		}
 	}

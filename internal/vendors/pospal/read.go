@@ -51,7 +51,7 @@ func customerCodes(customer string) query {
 }
 
 func usedCodes(s span) query {
-	return query{pathUsedCodes, []asked{{sentFrom, quote(inChina(s.from))}, {sentTo, quote(inChina(s.to))}}}
+	return query{pathUsedCodes, []asked{{sentFrom, vendors.Quote(inChina(s.from))}, {sentTo, vendors.Quote(inChina(s.to))}}}
 }
 
 // maxRead is how many pages of a read a person is shown.
@@ -76,12 +76,12 @@ func (a *Account) Read(ctx context.Context, resource string, keys []string, next
 	switch {
 	case err != nil:
 	case at.Query < 0 || at.Query >= len(queries):
-		err = fmt.Errorf("page: %q isn't one that was given as next", shorten(next, 40))
+		err = fmt.Errorf("page: %q isn't one that was given as next", vendors.Shorten(next, 40))
 	case at.Pages > maxRead:
 		err = fmt.Errorf("more than %d pages: the vendor may begin again and again", maxRead)
 	}
 	if err != nil {
-		return vendors.Page{}, unsent("", err.Error())
+		return vendors.Page{}, vendors.Unsent("", err.Error())
 	}
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
@@ -130,7 +130,7 @@ func queriesOf(resource string, keys []string) ([]query, error) {
 		return []query{{path: pathPromotionPages}}, nil
 	case readPromotion, readCustomerCodes:
 		if !isUID(keys[0]) {
-			return nil, fmt.Errorf("%s: %q isn't a uid; give its digits", resource, shorten(keys[0], 40))
+			return nil, fmt.Errorf("%s: %q isn't a uid; give its digits", resource, vendors.Shorten(keys[0], 40))
 		}
 		if resource == readPromotion {
 			return []query{promotion(keys[0])}, nil
@@ -139,7 +139,7 @@ func queriesOf(resource string, keys []string) ([]query, error) {
 	case readUsedCodes:
 		return usedBetween(keys[0], keys[1])
 	}
-	return nil, fmt.Errorf("%q: no such resource of Pospal's", shorten(resource, 40))
+	return nil, fmt.Errorf("%q: no such resource of Pospal's", vendors.Shorten(resource, 40))
 }
 
 func orNone(keys []string) string {
@@ -163,7 +163,7 @@ func usedBetween(from, to string) ([]query, error) {
 		return nil, err
 	}
 	if !start.Before(end) {
-		return nil, fmt.Errorf("end: %q isn't after start", shorten(to, 40))
+		return nil, fmt.Errorf("end: %q isn't after start", vendors.Shorten(to, 40))
 	}
 	var list []query
 	for ; end.Sub(start) > longest; start = start.Add(longest) {
@@ -182,7 +182,7 @@ func givenTime(name, s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%s: %q; give a time such as 2026-11-21, 2026-11-21T16:00:00 (China's) or 2026-11-21T08:00:00Z", name, shorten(s, 40))
+	return time.Time{}, fmt.Errorf("%s: %q; give a time such as 2026-11-21, 2026-11-21T16:00:00 (China's) or 2026-11-21T08:00:00Z", name, vendors.Shorten(s, 40))
 }
 
 // Shows implements vendors.Reader. A code without a customer can't be read.
@@ -194,7 +194,7 @@ func (a *Account) Shows(call vendors.Call) (resource string, keys []string, ok b
 	defer data.Release()
 	switch call.Event.Type {
 	case event.CouponCodeAdded:
-		customer := text(data.Get("customerUid"))
+		customer := vendors.Text(data.Get("customerUid"))
 		return readCustomerCodes, []string{customer}, customer != ""
 	case event.CouponCodeUsed:
 		used := timeOfUse(call.Event, data)

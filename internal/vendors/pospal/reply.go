@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"unicode"
 
 	"syncworker/internal/vendors"
 )
@@ -34,14 +33,14 @@ func fieldsOf(raw json.RawMessage) fields {
 // get returns the first of the spellings that is there and isn't null.
 func (f fields) get(spellings []string) json.RawMessage {
 	for _, name := range spellings {
-		if v := f[strings.ToLower(name)]; present(v) {
+		if v := f[strings.ToLower(name)]; vendors.Given(v) {
 			return v
 		}
 	}
 	return nil
 }
 
-func (f fields) text(spellings []string) string { return text(f.get(spellings)) }
+func (f fields) text(spellings []string) string { return vendors.Text(f.get(spellings)) }
 
 func (f fields) has(spellings []string) bool {
 	for _, name := range spellings {
@@ -90,11 +89,11 @@ func readReply(status int, body []byte) reply {
 func messages(raw json.RawMessage) string {
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
-		return text(raw)
+		return vendors.Text(raw)
 	}
 	var all []string
 	for _, m := range list {
-		all = append(all, text(m))
+		all = append(all, vendors.Text(m))
 	}
 	return strings.Join(all, "; ")
 }
@@ -157,41 +156,6 @@ func understand(req vendors.Request, x vendors.Exchange) (vendors.Result, reply)
 	if message == "" && rep.failed {
 		message = codes[rep.code].why
 	}
-	r.Code, r.Message = shorten(req.Clean(rep.code), 64), shorten(req.Clean(message), 500)
+	r.Code, r.Message = vendors.Shorten(req.Clean(rep.code), 64), vendors.Shorten(req.Clean(message), 500)
 	return r, rep
-}
-
-func present(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
-
-// text is a string or a number as text; empty for everything else. A number keeps
-// its digits: uids have 18 or 19.
-func text(raw json.RawMessage) string {
-	if len(raw) == 0 {
-		return ""
-	}
-	if raw[0] == '"' {
-		var s string
-		if json.Unmarshal(raw, &s) != nil {
-			return ""
-		}
-		return s
-	}
-	if raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9' {
-		return string(raw)
-	}
-	return ""
-}
-
-// shorten makes a vendor's text fit to be kept: printable, and at most n runes.
-func shorten(s string, n int) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, strings.ToValidUTF8(s, "?"))
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
 }

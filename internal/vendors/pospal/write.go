@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"syncworker/internal/event"
+	"syncworker/internal/vendors"
 )
 
 // part is one member of a write: the vendor's name for it, and where it comes from.
@@ -77,19 +78,23 @@ func variants(data json.RawMessage, parts []part) (names []string) {
 	return names
 }
 
-func theAppID(a *Account, _ *event.Event, _ *event.Object) json.RawMessage { return quote(a.appID) }
+func theAppID(a *Account, _ *event.Event, _ *event.Object) json.RawMessage {
+	return vendors.Quote(a.appID)
+}
 
-func theCode(_ *Account, e *event.Event, _ *event.Object) json.RawMessage { return quote(e.Key) }
+func theCode(_ *Account, e *event.Event, _ *event.Object) json.RawMessage {
+	return vendors.Quote(e.Key)
+}
 
 func theTimeOfUse(_ *Account, e *event.Event, data *event.Object) json.RawMessage {
-	return quote(inChina(timeOfUse(e, data)))
+	return vendors.Quote(inChina(timeOfUse(e, data)))
 }
 
 // uid writes a uid as the number (long) that the document has: the contract takes
 // digits in a string as well.
 func uid(name string) func(*Account, *event.Event, *event.Object) json.RawMessage {
 	return func(_ *Account, _ *event.Event, data *event.Object) json.RawMessage {
-		if digits := text(data.Get(name)); digits != "" {
+		if digits := vendors.Text(data.Get(name)); digits != "" {
 			return json.RawMessage(digits)
 		}
 		return nil
@@ -98,7 +103,7 @@ func uid(name string) func(*Account, *event.Event, *event.Object) json.RawMessag
 
 // timeOfUse is when a coupon was used: what the event says, else its own time.
 func timeOfUse(e *event.Event, data *event.Object) time.Time {
-	if t, err := time.Parse(time.RFC3339Nano, text(data.Get("useDateTime"))); err == nil {
+	if t, err := time.Parse(time.RFC3339Nano, vendors.Text(data.Get("useDateTime"))); err == nil {
 		return t
 	}
 	return e.Time
