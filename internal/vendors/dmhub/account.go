@@ -79,6 +79,7 @@ func (a *Account) Push(ctx context.Context, call vendors.Call) vendors.Result {
 	}
 	ctx, cancel := a.client.bounded(ctx)
 	defer cancel()
+	asked := a.members.now()
 	r, rep := a.client.call(ctx, req)
 	op.match(&r, call, rep)
 	// A 503 stays Ambiguous with its RetryAfter, even where a repeat is safe: it
@@ -91,7 +92,11 @@ func (a *Account) Push(ctx context.Context, call vendors.Call) vendors.Result {
 		a.members.forget(call.Event.Member.Identities...)
 	}
 	if op.moves != nil && r.Class != vendors.NotSent {
-		a.members.forget(op.moves(call.Event)...)
+		leadTo := ""
+		if op.leads && r.Class == vendors.Applied {
+			leadTo = r.Receipt.Member // what follows needs no read, which may not show it yet
+		}
+		a.members.move(leadTo, time.Now(), asked, op.moves(call.Event)...)
 	}
 	if call.Event.Type == event.CouponDrawn && r.Class == vendors.Applied {
 		a.drawn.add(call, r.Receipt.Ref)

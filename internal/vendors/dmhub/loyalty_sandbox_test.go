@@ -1,6 +1,7 @@
 package dmhub_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -245,4 +246,26 @@ func TestAMemberIsFoundAnewOnceTheirIdentityHasMoved(t *testing.T) {
 	id, r := s.account.FindMember(t.Context(), old)
 	require.Empty(t, id, "the number is nobody's by now")
 	require.Equal(t, vendors.Refused, r.Class)
+}
+
+// Points that greet a new member come at once; the vendor's reads may not show them yet.
+func TestWhoHasJustRegisteredIsKnownWhileReadsLag(t *testing.T) {
+	s := newStreet(t, 20*time.Second)
+	require.NoError(t, s.sandbox.SetSwitches(sandbox.Switches{ReadsLag: sandbox.Duration(time.Hour)}))
+	for _, typ := range []event.Type{event.MemberRegistered, event.MemberIdentityBound} {
+		call := s.loyalty(t, typ)
+		var data struct{ Identities []event.MemberIdentity }
+		require.NoError(t, json.Unmarshal(call.Event.Data, &data))
+		for _, identity := range data.Identities {
+			id, _ := s.account.FindMember(t.Context(), known(identity))
+			require.Empty(t, id)
+		}
+		r := s.account.Push(t.Context(), call)
+		require.Equal(t, vendors.Applied, r.Class, r.Message)
+		for _, identity := range data.Identities {
+			id, found := s.account.FindMember(t.Context(), known(identity))
+			require.Equal(t, r.Receipt.Member, id, typ)
+			require.Zero(t, found.Calls)
+		}
+	}
 }

@@ -36,11 +36,11 @@ func (a *Account) FindMember(ctx context.Context, m event.Member) (string, vendo
 			return id, vendors.Result{Class: vendors.Applied, Calls: i, StartedAt: time.Now()}
 		}
 		var found membership
-		epoch := a.members.now()
+		asked := a.members.now()
 		found, r = a.lookUp(ctx, identity)
 		r.Calls = i + 1
 		if found.id != "" {
-			a.members.put(identity, found.id, time.Now(), epoch)
+			a.members.put(identity, found.id, time.Now(), asked)
 		}
 		if r.Class != vendors.Refused {
 			return found.id, r
@@ -109,14 +109,14 @@ func readMembership(r vendors.Result, rep reply, fields map[string]json.RawMessa
 type memberCache struct {
 	mu    sync.Mutex
 	known *lru.Cache[event.MemberIdentity, knownMember]
-	// epoch grows with each forget: a look-up that was under way meanwhile may have
-	// read what was before it.
-	epoch int64
+	moves int64 // how often identities were moved
 }
 
+// knownMember is whom an identity leads to; an empty id isn't known.
 type knownMember struct {
 	id    string
 	until time.Time
+	moved int64 // which of the moves was its last
 }
 
 func newMemberCache() *memberCache {
@@ -129,38 +129,52 @@ func newMemberCache() *memberCache {
 
 func (c *memberCache) get(identity event.MemberIdentity, now time.Time) (string, bool) {
 	m, ok := c.known.Get(cacheKey(identity))
-	if !ok || !now.Before(m.until) {
+	if !ok || m.id == "" || !now.Before(m.until) {
 		return "", false
 	}
 	return m.id, true
 }
 
-// now is the epoch that a look-up which begins now is of.
+// now is asked before a call whose answer is put.
 func (c *memberCache) now() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.epoch
+	return c.moves
 }
 
-func (c *memberCache) put(identity event.MemberIdentity, id string, now time.Time, epoch int64) {
+// put remembers what a call has answered, unless the identity was moved since asked:
+// then the call may have read what was before.
+func (c *memberCache) put(identity event.MemberIdentity, id string, now time.Time, asked int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if epoch == c.epoch {
-		c.known.Add(cacheKey(identity), knownMember{id: id, until: now.Add(memberCacheTime)})
+	key := cacheKey(identity)
+	if m, _ := c.known.Peek(key); m.moved <= asked {
+		c.known.Add(key, knownMember{id: id, until: now.Add(memberCacheTime), moved: m.moved})
 	}
 }
 
-// forget drops identities that may lead to another member by now, or to none.
-func (c *memberCache) forget(identities ...event.MemberIdentity) {
+// move says that identities lead to member by now, who is empty where that isn't
+// certain; asked is from before the call that moved them.
+func (c *memberCache) move(member string, now time.Time, asked int64, identities ...event.MemberIdentity) {
 	if len(identities) == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.epoch++
+	c.moves++
 	for _, identity := range identities {
-		c.known.Remove(cacheKey(identity))
+		key := cacheKey(identity)
+		m := knownMember{id: member, until: now.Add(memberCacheTime), moved: c.moves}
+		if before, _ := c.known.Peek(key); before.moved > asked {
+			m.id = "" // another call has moved it meanwhile: which came last isn't known
+		}
+		c.known.Add(key, m)
 	}
+}
+
+// forget drops identities that may lead to another member by now, or to none.
+func (c *memberCache) forget(identities ...event.MemberIdentity) {
+	c.move("", time.Time{}, 0, identities...)
 }
 
 // cacheKey leaves out the display name, which names nobody.

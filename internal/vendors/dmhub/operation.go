@@ -46,6 +46,7 @@ type write struct {
 	already string
 	// moves are the identities that lead to another member, or to none, after it.
 	moves func(*event.Event) []event.MemberIdentity
+	leads bool // they lead to the member whom a call that was applied has answered
 
 	facts vendors.Operation // but for its name
 	// settings changes the facts by what the account says.
