@@ -167,6 +167,14 @@ var lies = []lie{
 		w.event("order.created", "o5", "", 1, "held:member_not_found")
 		w.Events[len(w.Events)-1].Member = "mobile:13800000001"
 	}},
+	{"holds", "nothing explains it: point.incremented", "a member who had registered before the read", func(w *world) {
+		w.Run.Coming = []string{"17000000000"}
+		w.Effects = append(w.Effects, check.Effect{Seq: 99, Time: noon.Add(-time.Hour), Op: "member.create", Key: "mobile:17000000000"})
+		d := w.event("point.incremented", "", "p4", 1, "held:member_not_found")
+		w.call(d, "210", "")
+		d.StateSince = d.FirstSentAt.Add(time.Second)
+		w.Events[len(w.Events)-1].Member = "mobile:17000000000"
+	}},
 	{"holds", "would have taken it: point.decremented", "dead though there were points", func(w *world) { w.Events[4].Points = 100 }},
 	{"holds", "would have taken it: order.created", "a create that died", func(w *world) {
 		w.call(w.event("order.created", "o5", "", 1, "dead:refused"), "409000", "")

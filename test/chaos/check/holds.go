@@ -206,12 +206,23 @@ func (c *checker) memberKnown(d *Delivery) bool {
 			return slices.ContainsFunc(c.effects[target{"member.create", "mobile:" + mobile, ""}], func(e Effect) bool {
 				// Else the event had come before its member's own, or reads didn't show the
 				// member yet.
-				return e.Time.Add(c.lag()).Before(d.StateSince)
+				return e.Time.Add(c.lag()).Before(c.lastRead(d))
 			})
 		}
 		return !isMobile || slices.Contains(c.Run.Mobiles, mobile)
 	}
 	return false
+}
+
+// lastRead is when the read began that a delivery was held for.
+func (c *checker) lastRead(d *Delivery) time.Time {
+	at := d.StateSince
+	for _, a := range c.attempts[d.ID] {
+		if !a.Late && a.StartedAt.Before(d.StateSince) {
+			at = a.StartedAt
+		}
+	}
+	return at
 }
 
 // overtakenByDelete reports whether the order was deleted at the vendor before
