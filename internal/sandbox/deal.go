@@ -246,7 +246,11 @@ func (s *Sandbox) existing(c *call, unknown string) (*deal, *fail) {
 	if err != nil {
 		return nil, err
 	}
-	h := c.store.orders[c.key]
+	return c.changing(c.store.orders[c.key], m, unknown)
+}
+
+// changing returns a copy of an order to change; m is whom the call names, if anybody.
+func (c *call) changing(h *history, m *member, unknown string) (*deal, *fail) {
 	if h == nil {
 		c.ledger.violate(c, unknown, 0)
 		return nil, errNotFound

@@ -15,25 +15,11 @@ func (s *Sandbox) customerDeal(c *call, unknown string) (*deal, *fail) {
 	} else if no != "" && no != c.key {
 		return nil, &fail{Code: "400001", Message: "Invalid orderNo(" + no + ")!"}
 	}
-	h := c.orders()[c.key]
-	if h == nil {
-		c.ledger.violate(c, unknown, 0)
-		return nil, errNotFound
-	}
-	d := *h.now()
-	if d.deleted {
-		c.ledger.violate(c, AfterDelete, 0)
-		return nil, errNotFound
-	}
 	m, err := c.customer()
 	if err != nil {
 		return nil, err
 	}
-	if m != nil && m.id != d.member {
-		c.ledger.violate(c, MemberMismatch, 0)
-	}
-	d.sent, c.member = "", d.member
-	return &d, nil
+	return c.changing(c.orders()[c.key], m, unknown)
 }
 
 // updateCustomerDeal is 修改业务订单: what is sent replaces what was there, lines as
@@ -135,12 +121,7 @@ func (s *Sandbox) refundCustomerDeal(c *call) (any, *fail) {
 	state := f.text("state", false)
 	r := refund{
 		total: f.number("refundTotal", true), raw: c.body["refundTotal"], reason: f.text("reason", false),
-		lines: f.rows("refundLines", true), created: c.now,
-	}
-	for _, line := range r.lines {
-		l := form{raw: line}
-		l.text("lineId", true)
-		f.fail(l.err)
+		lines: f.refundLines(), created: c.now,
 	}
 	if state != "" && state != statePartly && state != stateRefunded {
 		f.fail(&fail{Code: "400001", Message: "Invalid state(" + state + ")!"})
@@ -152,16 +133,14 @@ func (s *Sandbox) refundCustomerDeal(c *call) (any, *fail) {
 	if err != nil {
 		return nil, err
 	}
-	if len(d.refunds) > 0 && c.sw.Refunds == "refuse" {
-		return nil, &fail{Code: "409000", Message: "refund exists"}
+	amount, err := d.refund(c, &r)
+	if err != nil {
+		return nil, err
 	}
-	before := d.refunded()
-	d.refund(c, &r)
-	after := d.refunded()
 	if state != "" && c.sw.RefundState {
 		d.state = state
 	}
-	s.changed(c, d, Effect{Amount: after.Sub(before), Ref: strconv.FormatInt(r.id, 10)})
+	s.changed(c, d, Effect{Amount: amount, Ref: strconv.FormatInt(r.id, 10)})
 	return d.refundReply(c, r, d.refundedLines(r)), nil
 }
 
@@ -172,13 +151,10 @@ func (s *Sandbox) deleteCustomerRefund(c *call) (any, *fail) {
 	if err != nil {
 		return nil, err
 	}
-	last := len(d.refunds) - 1
-	if last < 0 {
-		return nil, errNotFound
+	r, err := d.takeBack(c)
+	if err != nil {
+		return nil, err
 	}
-	r := d.refunds[last]
-	d.refunds = d.refunds[:last:last]
-	d.showRefund(c.sw)
 	s.changed(c, d, Effect{Amount: r.total.Neg(), Ref: strconv.FormatInt(r.id, 10)})
 	rest := []json.RawMessage{}
 	for _, other := range d.refunds {

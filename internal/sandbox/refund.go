@@ -1,6 +1,10 @@
 package sandbox
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/shopspring/decimal"
+)
 
 // refundDeal is "dmhub-loyalty" §11.4. dateRefund is required as its table
 // says, although its sample has none.
@@ -12,12 +16,7 @@ func (s *Sandbox) refundDeal(c *call) (any, *fail) {
 	f.text("reason", false)
 	r := refund{
 		total: f.number("refundTotal", true), raw: c.body["refundTotal"],
-		date: c.body["dateRefund"], lines: f.rows("refundLines", true),
-	}
-	for _, line := range r.lines {
-		l := form{raw: line}
-		l.text("lineId", true)
-		f.fail(l.err)
+		date: c.body["dateRefund"], lines: f.refundLines(),
 	}
 	if f.err != nil {
 		return nil, f.err
@@ -26,14 +25,12 @@ func (s *Sandbox) refundDeal(c *call) (any, *fail) {
 	if err != nil {
 		return nil, err
 	}
-	if len(d.refunds) > 0 && c.sw.Refunds == "refuse" {
-		return nil, &fail{Code: "409000", Message: "refund exists"}
+	amount, err := d.refund(c, &r)
+	if err != nil {
+		return nil, err
 	}
-	before := d.refunded()
-	d.refund(c, &r)
-	after := d.refunded()
 	points := c.dealPoints(d, -r.total.IntPart())
-	s.changed(c, d, Effect{Amount: after.Sub(before), Points: points, Ref: strconv.FormatInt(r.id, 10)})
+	s.changed(c, d, Effect{Amount: amount, Points: points, Ref: strconv.FormatInt(r.id, 10)})
 	return map[string]any{
 		"membershipId": d.member, "orderNo": d.orderNo, "refundTotal": r.total.String(), "refundLines": r.lines,
 	}, nil
@@ -46,21 +43,34 @@ func (s *Sandbox) deleteRefund(c *call) (any, *fail) {
 	if err != nil {
 		return nil, err
 	}
-	last := len(d.refunds) - 1
-	if last < 0 {
-		return nil, errNotFound
+	r, err := d.takeBack(c)
+	if err != nil {
+		return nil, err
 	}
-	r := d.refunds[last]
-	d.refunds = d.refunds[:last:last]
-	d.showRefund(c.sw)
 	s.changed(c, d, Effect{Amount: r.total.Neg(), Ref: strconv.FormatInt(r.id, 10)})
 	return map[string]any{
 		"refundTotal": r.raw, "orderNo": d.orderNo, "membershipId": d.member, "dateRefund": r.date, "refundLines": r.lines,
 	}, nil
 }
 
-// refund adds a refund as the switch says, which shows in the order's state.
-func (d *deal) refund(c *call, r *refund) {
+// refundLines are the rows of a refund, each of a line.
+func (f *form) refundLines() []fields {
+	lines := f.rows("refundLines", true)
+	for _, line := range lines {
+		l := form{raw: line}
+		l.text("lineId", true)
+		f.fail(l.err)
+	}
+	return lines
+}
+
+// refund adds a refund as the switch says, which shows in the order's state. It
+// returns by how much what is refunded has grown.
+func (d *deal) refund(c *call, r *refund) (decimal.Decimal, *fail) {
+	if len(d.refunds) > 0 && c.sw.Refunds == "refuse" {
+		return decimal.Zero, &fail{Code: "409000", Message: "refund exists"}
+	}
+	before := d.refunded()
 	r.id = c.store.nextRefund
 	c.store.nextRefund++
 	if c.sw.Refunds == "overwrite" {
@@ -71,6 +81,19 @@ func (d *deal) refund(c *call, r *refund) {
 		c.ledger.violate(c, OverRefund, 0)
 	}
 	d.showRefund(c.sw)
+	return d.refunded().Sub(before), nil
+}
+
+// takeBack removes the newest refund that is outstanding.
+func (d *deal) takeBack(c *call) (refund, *fail) {
+	last := len(d.refunds) - 1
+	if last < 0 {
+		return refund{}, errNotFound
+	}
+	r := d.refunds[last]
+	d.refunds = d.refunds[:last:last]
+	d.showRefund(c.sw)
+	return r, nil
 }
 
 func (d *deal) showRefund(sw Switches) {
