@@ -77,15 +77,6 @@ func (m *market) ops(orderNo string) (ops []string) {
 	return ops
 }
 
-func (m *market) idle() bool {
-	for _, c := range m.sandbox.Calls() {
-		if !c.Done {
-			return false
-		}
-	}
-	return true
-}
-
 func TestSixWritesOfDealsTakeEffectAndAreFound(t *testing.T) {
 	for _, reply := range []string{"no_content", "echo"} {
 		m := newMarket(t, 20*time.Second, sandbox.Switches{RefundState: true, DealDeleteReply: reply})
@@ -172,23 +163,9 @@ func TestNoFaultMakesAClassOfDealsLie(t *testing.T) {
 					require.Equal(t, vendors.Applied, r.Class, "%s %s", r.Message, r.Reply)
 				}
 				call := order[typ]
-				require.NoError(t, m.sandbox.SetRules(sandbox.Rule{Faults: []sandbox.Fault{fault}, Times: 1}))
-				r := m.account.Push(t.Context(), call)
-				require.NoError(t, m.sandbox.SetRules())
-				require.Eventually(t, m.idle, 10*time.Second, 10*time.Millisecond)
-				effects := len(m.ops(call.Event.OrderNo)) - i
-				require.Contains(t, []int{0, 1}, effects)
-				switch r.Class {
-				case vendors.Ambiguous:
-				case vendors.Applied:
-					require.Equal(t, 1, effects, typ)
-				default:
-					require.Zero(t, effects, "%s: %s", r.Class, r.Message)
-				}
+				_, effects := vendorstest.PushUnder(t, m.sandbox, fault, m.account, call)
 				if op, _ := m.account.Operation(typ); op.Findable {
-					want := map[int]vendors.Found{0: vendors.Absent, 1: vendors.Present}[effects]
-					f := m.reader.Find(t.Context(), call)
-					require.Equal(t, want, f.Found, "%s after %s: %s %s", typ, r.Class, f.Detail, f.Result.Message)
+					vendorstest.RequireFound(t, m.reader, call, effects)
 				}
 			}
 			require.Empty(t, m.sandbox.Violations(), "redirects among others")

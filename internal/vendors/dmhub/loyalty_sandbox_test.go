@@ -135,20 +135,7 @@ func TestNoFaultMakesAClassOfAMembersWriteLie(t *testing.T) {
 			s := newStreet(t, 300*time.Millisecond)
 			for _, typ := range loyal {
 				call := s.loyalty(t, typ)
-				before := s.took(typ)
-				require.NoError(t, s.sandbox.SetRules(sandbox.Rule{Faults: []sandbox.Fault{fault}, Times: 1}))
-				r := s.account.Push(t.Context(), call)
-				require.NoError(t, s.sandbox.SetRules())
-				require.Eventually(t, func() bool { return s.idle() }, 10*time.Second, 10*time.Millisecond)
-				effects := s.took(typ) - before
-				require.LessOrEqual(t, effects, 1, typ)
-				switch r.Class {
-				case vendors.Ambiguous:
-				case vendors.Applied:
-					require.Equal(t, 1, effects, typ)
-				default:
-					require.Zero(t, effects, "%s: %s: %s", typ, r.Class, r.Message)
-				}
+				_, effects := vendorstest.PushUnder(t, s.sandbox, fault, s.account, call)
 				s.resolve(t, call, effects)
 			}
 			require.Empty(t, s.sandbox.Violations(), "redirects among others")
@@ -163,9 +150,7 @@ func (s *street) resolve(t *testing.T, call vendors.Call, effects int) {
 	typ := call.Event.Type
 	op, _ := s.reader.Operation(typ)
 	if op.Findable {
-		want := map[int]vendors.Found{0: vendors.Absent, 1: vendors.Present}[effects]
-		f := s.reader.Find(t.Context(), call)
-		require.Equal(t, want, f.Found, "%s: %s %s", typ, f.Detail, f.Result.Message)
+		vendorstest.RequireFound(t, s.reader, call, effects)
 	}
 	if op.Repeat == vendors.RepeatNever && effects > 0 {
 		return

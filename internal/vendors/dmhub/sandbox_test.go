@@ -158,34 +158,10 @@ func TestNoFaultMakesAClassLie(t *testing.T) {
 			for _, call := range []vendors.Call{
 				order[event.OrderCreated], s.points(event.PointIncremented, 8, false), s.points(event.PointDecremented, 5, true),
 			} {
-				require.NoError(t, s.sandbox.SetRules(sandbox.Rule{Faults: []sandbox.Fault{fault}, Times: 1}))
-				r := s.account.Push(t.Context(), call)
-				require.NoError(t, s.sandbox.SetRules())
-				require.Eventually(t, func() bool { return s.idle() }, 10*time.Second, 10*time.Millisecond)
-				effects := s.effects(call)
-				require.LessOrEqual(t, effects, 1)
-				switch r.Class {
-				case vendors.Ambiguous:
-				case vendors.Applied:
-					require.Equal(t, 1, effects)
-				default:
-					require.Zero(t, effects, "%s: %s", r.Class, r.Message)
-				}
-				want := map[int]vendors.Found{0: vendors.Absent, 1: vendors.Present}[effects]
-				f := s.reader.Find(t.Context(), call)
-				require.Equal(t, want, f.Found, "after %s: %s %s", r.Class, f.Detail, f.Result.Message)
+				_, effects := vendorstest.PushUnder(t, s.sandbox, fault, s.account, call)
+				vendorstest.RequireFound(t, s.reader, call, effects)
 			}
 			require.Empty(t, s.sandbox.Violations(), "redirects among others")
 		})
 	}
-}
-
-// idle says whether nothing more comes of the calls that have arrived.
-func (s *street) idle() bool {
-	for _, c := range s.sandbox.Calls() {
-		if !c.Done {
-			return false
-		}
-	}
-	return true
 }

@@ -79,16 +79,6 @@ func (s *street) effects(c vendors.Call) int {
 	return n
 }
 
-// idle says whether nothing more comes of the calls that have arrived.
-func (s *street) idle() bool {
-	for _, c := range s.sandbox.Calls() {
-		if !c.Done {
-			return false
-		}
-	}
-	return true
-}
-
 func TestBothWritesTakeEffectAndAreFound(t *testing.T) {
 	for _, sw := range []sandbox.PospalSwitches{
 		{},
@@ -130,22 +120,8 @@ func TestNoFaultMakesAClassLie(t *testing.T) {
 			other, use := s.pair(t)
 			require.Equal(t, vendors.Applied, s.reader.Push(t.Context(), other).Class)
 			for _, call := range []vendors.Call{add, use} {
-				require.NoError(t, s.sandbox.SetRules(sandbox.Rule{Faults: []sandbox.Fault{fault}, Times: 1}))
-				r := s.account.Push(t.Context(), call)
-				require.NoError(t, s.sandbox.SetRules())
-				require.Eventually(t, s.idle, 10*time.Second, 10*time.Millisecond)
-				effects := s.effects(call)
-				require.LessOrEqual(t, effects, 1)
-				switch r.Class {
-				case vendors.Ambiguous:
-				case vendors.Applied:
-					require.Equal(t, 1, effects)
-				default:
-					require.Zero(t, effects, "%s: %s", r.Class, r.Message)
-				}
-				want := map[int]vendors.Found{0: vendors.Absent, 1: vendors.Present}[effects]
-				f := s.reader.Find(t.Context(), call)
-				require.Equal(t, want, f.Found, "after %s: %s %s", r.Class, f.Detail, f.Result.Message)
+				_, effects := vendorstest.PushUnder(t, s.sandbox, fault, s.account, call)
+				vendorstest.RequireFound(t, s.reader, call, effects)
 			}
 			require.Empty(t, s.sandbox.Violations(), "redirects among others")
 		})
