@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -11,17 +12,25 @@ import (
 
 func TestEveryVendorIsRunOnce(t *testing.T) {
 	seen := map[string]bool{}
-	for _, c := range combinations() {
+	members, heyshop := map[sandbox.MemberSwitches]bool{}, map[sandbox.HeyShopSwitches]bool{}
+	pospal, deals := map[sandbox.PospalSwitches]bool{}, map[string]bool{}
+	for i, c := range combinations() {
 		require.False(t, seen[c.String()], c)
 		seen[c.String()] = true
 		s, err := given(c.String(), 7)
 		require.NoError(t, err)
-		got := combination{s.ExistingOrder, s.Refunds, s.RefusedConsumesUUID, s.DuplicateUUID, s.ReadsLag}
+		got := combination{s.ExistingOrder, s.Refunds, s.RefusedConsumesUUID, s.DuplicateUUID, s.ReadsLag, i}
 		require.Equal(t, c, got, "what is printed repeats the run")
 		_, err = sandbox.New(sandbox.Config{Accounts: []sandbox.Account{{AppID: appID, Secret: secret}}, Switches: *s})
 		require.NoError(t, err)
+		members[s.Members], heyshop[s.HeyShop], pospal[s.Pospal] = true, true, true
+		deals[fmt.Sprint(s.RepeatCancel, s.RefundState, s.OrderNotFound, s.DealCoupon, s.DealDeleteReply)] = true
 	}
 	require.Len(t, seen, 3*3*2*2*2)
+	require.Len(t, members, 2*2*2*2*2)
+	require.Len(t, heyshop, 3*2*3*2*2)
+	require.Len(t, pospal, 2*2*2*2*2*2)
+	require.Len(t, deals, 2*2*2*2*3)
 }
 
 func TestWhatIsntGivenIsDrawnFromTheSeed(t *testing.T) {
