@@ -86,7 +86,7 @@ func exit(err error) {
 
 func (o options) withDefaults() options {
 	rounds, events := 3, 10_000
-	if o.full {
+	if o.full && !o.growth {
 		rounds = 9
 	}
 	if o.outage || o.full && (o.latency || o.memory) {
