@@ -20,7 +20,8 @@ func (a *app) vendorsCheckCmd() *cobra.Command {
 		Short: "Prove that accounts work: fetch a token, make a harmless read",
 		Long: `Logs in to each account, or to those that are named, and reads something that
 needn't exist. Nothing is written at the vendor. The token is the one that the
-workers share: a check fetches none where they have one.
+workers share: a check fetches none where they have one. The call counts against the
+account's daily quota, and is made when that is used up as well.
 
 Exits with 1 where an account failed.`,
 		Example: "  syncworker vendors check\n  syncworker vendors check dmhub -o json",
@@ -38,7 +39,7 @@ Exits with 1 where an account failed.`,
 				if len(args) > 0 {
 					accounts = slices.DeleteFunc(accounts, func(x dispatch.Account) bool { return !slices.Contains(args, x.Name) })
 				}
-				return a.checkAccounts(ctx, c, accounts)
+				return a.checkAccounts(ctx, c, store, accounts)
 			})
 		},
 	}
@@ -56,7 +57,7 @@ type checkRow struct {
 	TookMs  int64         `json:"took_ms"`
 }
 
-func (a *app) checkAccounts(ctx context.Context, c config.Config, accounts []dispatch.Account) error {
+func (a *app) checkAccounts(ctx context.Context, c config.Config, store *outbox.Store, accounts []dispatch.Account) error {
 	if len(accounts) == 0 {
 		return errors.New("the configuration has no accounts: add one under vendors")
 	}
@@ -69,6 +70,13 @@ func (a *app) checkAccounts(ctx context.Context, c config.Config, accounts []dis
 		}
 		began := a.now()
 		r := checker.Check(ctx)
+		if limit := account.Limits.Daily; limit > 0 && r.Class != vendors.NotSent {
+			// A check is made when the quota is used up, too, and shows that it is.
+			day, _ := outbox.QuotaDay(began)
+			if _, err := store.ReserveQuota(ctx, account.Limits.App, day, max(r.Calls, 1), limit); err != nil {
+				return err
+			}
+		}
 		rows[i] = checkRow{
 			Account: account.Name, Kind: kind, Result: "ok", Class: r.Class,
 			Status: r.Status, Code: r.Code, Message: r.Message, TookMs: a.now().Sub(began).Milliseconds(),
