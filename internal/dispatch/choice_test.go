@@ -40,7 +40,7 @@ func TestACallFollowsItsEventByOneTransaction(t *testing.T) {
 	// Nobody settles or intends anything while this is held; events come in.
 	lock, err := s.db.Begin(t.Context())
 	require.NoError(t, err)
-	_, err = lock.Exec(t.Context(), `SELECT FROM outbox.workers WHERE token = $1 FOR NO KEY UPDATE`, h.token)
+	_, err = lock.Exec(t.Context(), `LOCK TABLE outbox.commits IN SHARE MODE`)
 	require.NoError(t, err)
 	_, err = h.enqueue(t.Context(), s.members(1))
 	require.NoError(t, err)

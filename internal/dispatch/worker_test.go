@@ -294,7 +294,7 @@ func TestNoCallBeginsOnceADrainHasBegun(t *testing.T) {
 	go func() { ended <- h.run(running) }()
 	lock, err := s.db.Begin(ctx) // that intents wait for
 	require.NoError(t, err)
-	_, err = lock.Exec(ctx, `SELECT FROM outbox.workers WHERE token = $1 FOR NO KEY UPDATE`, h.token)
+	_, err = lock.Exec(ctx, `LOCK TABLE outbox.commits IN SHARE MODE`)
 	require.NoError(t, err)
 
 	_, err = h.enqueue(ctx, s.batch(1, "16508"))

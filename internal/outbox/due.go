@@ -13,10 +13,11 @@ import (
 // the index has an entry of each lane that was claimed since: it can't go while
 // somebody reads an older state of the database, and each look would read them all.
 // Transactions that began earlier may leave lanes up to lookBack before that, and
-// every sweepEvery a look begins with the first.
+// every sweepEvery a look begins with the first, more rarely where that takes long.
 const (
 	lookBack   = 2 * time.Second
 	sweepEvery = 5 * time.Second
+	sweepShare = 100 // a look from the first lane on takes one of so many parts of the time
 )
 
 // looks is how far the lanes of each account were looked at.
@@ -27,7 +28,7 @@ type looks struct {
 
 type look struct {
 	since time.Time // where the next one begins
-	swept time.Time // when one began with the first lane, by the database's clock
+	swept time.Time // when one began with the first lane, by the database's clock; later where that took long
 }
 
 func (l *looks) of(account string) look {
@@ -47,9 +48,9 @@ func (l *looks) note(account string, x look) {
 
 // next is where to begin after a look at that moment found its first lane: zero is
 // none, and one that isn't due is like none.
-func (x look) next(first, now time.Time, swept bool) look {
+func (x look) next(first, now time.Time, swept bool, took time.Duration) look {
 	if swept {
-		x.swept = now
+		x.swept = now.Add(sweepShare * took)
 	}
 	if first.IsZero() || first.After(now) {
 		first = now
@@ -76,11 +77,12 @@ func (s *Store) NextDue(ctx context.Context, accounts []string) (next time.Time,
 	var first instant
 	var now time.Time
 	var sweep bool
+	began := time.Now()
 	rows, err := s.pool.Query(ctx, sql, accounts, since, swept, sweepEvery)
 	if err == nil {
 		_, err = pgx.ForEachRow(rows, []any{&account, &first, &now, &sweep}, func() error {
 			at := time.Time(first)
-			s.looks.note(account, s.looks.of(account).next(at, now, sweep))
+			s.looks.note(account, s.looks.of(account).next(at, now, sweep, time.Since(began)))
 			if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 				next = at
 			}

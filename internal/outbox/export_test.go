@@ -15,6 +15,9 @@ func (s *Store) ListSQL(ctx context.Context, f Filter, limit int) (sql string, a
 // IntendSQL is what commits intents.
 const IntendSQL = intendSQL
 
+// CountSQL counts a commit.
+const CountSQL = countSQL
+
 // SettleSQL and LanesSQL are what commits what became of deliveries.
 const (
 	SettleSQL = settleSQL

@@ -11,8 +11,17 @@ import (
 
 // Mark is how far a worker is known, from outside the database, to have come in it.
 type Mark struct {
-	Commits   int64 `json:"commits,omitempty"`   // of its token
+	Commits   int64 `json:"counted,omitempty"`   // of its token
 	Decisions int64 `json:"decisions,omitempty"` // the last entry of outbox.audit that it saw
+}
+
+// UnmarshalJSON reads marks of older workers too. These look for "commits" alone, and
+// for what they know of in outbox.workers: there the newer ones have none.
+func (m *Mark) UnmarshalJSON(text []byte) error {
+	var mark struct{ Counted, Commits, Decisions int64 }
+	err := json.Unmarshal(text, &mark)
+	*m = Mark{Commits: max(mark.Counted, mark.Commits), Decisions: mark.Decisions}
+	return err
 }
 
 // Loss is what the database lacks of what it once had.
@@ -78,7 +87,7 @@ func marks(ctx context.Context, tx pgx.Tx, known map[Token]Mark) (has map[Token]
 	for token := range known {
 		tokens = append(tokens, token)
 	}
-	rows, err := tx.Query(ctx, `SELECT token, commits FROM outbox.workers WHERE token = ANY($1)`, tokens)
+	rows, err := tx.Query(ctx, `SELECT token, `+commitsOf+` FROM outbox.workers w WHERE token = ANY($1)`, tokens)
 	if err != nil {
 		return nil, 0, err
 	}

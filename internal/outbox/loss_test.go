@@ -1,9 +1,12 @@
 package outbox_test
 
 import (
+	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"syncworker/internal/event"
@@ -97,4 +100,68 @@ func TestNothingIsWrittenToAServerThatNobodyVouchedFor(t *testing.T) {
 	require.ErrorIs(t, s.Vouch(t.Context(), s.token, time.Now()), outbox.ErrServerChanged, "of another run of the server")
 	s.vouches(s.token)
 	require.NoError(t, s.intends(s.token, 1, &h.Work))
+}
+
+// A backup or a report reads an old state for hours, and until then no version of a
+// row can go.
+func TestACommitCostsNoMoreWhileAnOldStateIsRead(t *testing.T) {
+	s := newShop(t)
+	report, err := s.conn.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	require.NoError(t, err)
+	var n int
+	require.NoError(t, report.QueryRow(t.Context(), `SELECT count(*) FROM outbox.workers`).Scan(&n))
+	blocks := func() int {
+		tx, err := s.Pool().Begin(t.Context())
+		require.NoError(t, err)
+		defer tx.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // nothing is to stay
+		var plan []struct {
+			Plan struct {
+				Hit int `json:"Shared Hit Blocks"`
+			}
+		}
+		const explain = `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `
+		next := s.commit + 1
+		require.NoError(t, tx.QueryRow(t.Context(), explain+outbox.CountSQL, s.token, next, next%1024, (next-1)%1024).Scan(&plan))
+		return plan[0].Plan.Hit
+	}
+	for range 2000 {
+		s.commits(outbox.Commit{})
+	}
+	before := blocks()
+	for range 4000 {
+		s.commits(outbox.Commit{})
+	}
+	require.InDelta(t, before, blocks(), 15)
+	require.NoError(t, report.Rollback(t.Context()))
+}
+
+func TestCommitsOfAWorkerThatHasEndedAreKnown(t *testing.T) {
+	s := newShop(t)
+	for range 3 {
+		s.commits(outbox.Commit{})
+	}
+	known := map[outbox.Token]outbox.Mark{s.token: {Commits: 3}}
+	for range 2 {
+		loss, err := s.FindLoss(t.Context(), known, nil)
+		require.NoError(t, err)
+		require.False(t, loss.Any())
+		require.NoError(t, s.End(t.Context(), s.token))
+	}
+	require.Zero(t, s.count(`SELECT count(*) FROM outbox.commits`))
+	loss, err := s.FindLoss(t.Context(), map[outbox.Token]outbox.Mark{s.token: {Commits: 4}}, nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, loss.Workers)
+}
+
+func TestAMarkOfAnOlderWorkerIsRead(t *testing.T) {
+	for text, want := range map[string]outbox.Mark{
+		`{}`: {}, `{"commits":7,"decisions":2}`: {Commits: 7, Decisions: 2}, `{"counted":7}`: {Commits: 7},
+	} {
+		var got outbox.Mark
+		require.NoError(t, json.Unmarshal([]byte(text), &got))
+		require.Equal(t, want, got)
+	}
+	text, err := json.Marshal(outbox.Mark{Commits: 7, Decisions: 2})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"counted":7,"decisions":2}`, string(text))
 }

@@ -16,7 +16,7 @@ func TestAMigrationThatHasToWaitForALockLetsTheWorkersThrough(t *testing.T) {
 	_, err := s.conn.Exec(t.Context(), `
 		ALTER TABLE outbox.positions DROP COLUMN doubt_read, DROP COLUMN timed_floor;
 		ALTER TABLE outbox.deliveries DROP COLUMN blocks, DROP COLUMN mark;
-		DROP TABLE outbox.quotas;
+		DROP TABLE outbox.quotas, outbox.commits;
 		DELETE FROM goose_db_version WHERE version_id >= 9`)
 	require.NoError(t, err)
 	backup, err := s.conn.Begin(t.Context())

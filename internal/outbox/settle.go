@@ -199,23 +199,36 @@ func refused(err error) bool {
 	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23"))
 }
 
-// queueCount counts the commit. It takes the worker's row, so that a recovery of
-// this worker is either done, and nothing is counted, or comes after.
+// commitSlots is how many rows a worker counts its commits in.
+const commitSlots = 1024
+
+// countSQL counts the commit after the one before it. It takes the worker's row, so
+// that a recovery of this worker is either done, and nothing is counted, or comes after.
+const countSQL = `
+	WITH alive AS MATERIALIZED (
+		SELECT token FROM outbox.workers
+		WHERE token = $1 AND ended_at IS NULL AND server_started = pg_postmaster_start_time() FOR KEY SHARE)
+	INSERT INTO outbox.commits AS c (token, slot, number)
+	SELECT token, $3::smallint, $2::bigint FROM alive
+	WHERE $2 = 1 OR EXISTS (SELECT FROM outbox.commits WHERE token = $1 AND slot = $4::smallint AND number = $2 - 1)
+	ON CONFLICT (token, slot) DO UPDATE SET number = excluded.number WHERE c.number < excluded.number`
+
 func queueCount(b *pgx.Batch, token Token, number int64, counted *bool) {
-	const sql = `
-		UPDATE outbox.workers SET commits = $2
-		WHERE token = $1 AND ended_at IS NULL AND commits = $2 - 1 AND server_started = pg_postmaster_start_time()`
-	b.Queue(sql, token, number).Exec(func(tag pgconn.CommandTag) error {
+	b.Queue(countSQL, token, number, number%commitSlots, (number-1)%commitSlots).Exec(func(tag pgconn.CommandTag) error {
 		*counted = tag.RowsAffected() == 1
 		return nil
 	})
 }
 
+// commitsOf is the number of a worker's commits: the older workers', and what one that
+// has ended had, are in its own row.
+const commitsOf = `greatest(w.commits, (SELECT max(number) FROM outbox.commits c WHERE c.token = w.token))`
+
 // written looks why a commit wasn't counted. It returns nil where that is since
 // it was written before.
 func written(ctx context.Context, tx pgx.Tx, token Token, number int64) error {
-	const look = `SELECT commits, ended_at IS NOT NULL, server_started = pg_postmaster_start_time()
-		FROM outbox.workers WHERE token = $1`
+	const look = `SELECT ` + commitsOf + `, ended_at IS NOT NULL, server_started = pg_postmaster_start_time()
+		FROM outbox.workers w WHERE token = $1`
 	var commits int64
 	var ended, same bool
 	err := tx.QueryRow(ctx, look, token).Scan(&commits, &ended, &same)

@@ -197,7 +197,11 @@ func recoverWorker(ctx context.Context, tx pgx.Tx, token Token, low int64) (int,
 	if _, err := tx.Exec(ctx, idle, token); err != nil {
 		return 0, fmt.Errorf("recovering lanes: %w", err)
 	}
-	if _, err := tx.Exec(ctx, `UPDATE outbox.workers SET ended_at = now() WHERE token = $1`, token); err != nil {
+	_, err = tx.Exec(ctx, `UPDATE outbox.workers w SET ended_at = now(), commits = `+commitsOf+` WHERE token = $1`, token)
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM outbox.commits WHERE token = $1`, token)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("ending the worker: %w", err)
 	}
 	return len(lanes), nil
