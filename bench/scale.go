@@ -179,7 +179,7 @@ func (t *team) loadNow(ctx context.Context) (l load, err error) {
 	const sql = `
 		SELECT coalesce(sum(calls), 0),
 			(SELECT xact_commit FROM pg_stat_database WHERE datname = $1),
-			coalesce(sum(calls) FILTER (WHERE query LIKE '%SELECT min(l.next_at)%'), 0),
+			coalesce(sum(calls) FILTER (WHERE query LIKE '%SELECT u.account, l.next_at, now()%'), 0),
 			coalesce(sum(calls) FILTER (WHERE query LIKE '%UPDATE outbox.lanes SET owner = $1, epoch = epoch +%'), 0),
 			coalesce(sum(calls) FILTER (WHERE query LIKE '%WITH taken AS (%'), 0),
 			coalesce(sum(calls) FILTER (WHERE query LIKE '%UPDATE outbox.lanes SET news = %'), 0)
