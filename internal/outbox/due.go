@@ -18,6 +18,9 @@ const (
 	lookBack   = 2 * time.Second
 	sweepEvery = 5 * time.Second
 	sweepShare = 100 // a look from the first lane on takes one of so many parts of the time
+	// sweepRarest is how much later it comes at most: a worker that stood still, or a
+	// database that did, took long as well.
+	sweepRarest = time.Minute
 )
 
 // looks is how far the lanes of each account were looked at.
@@ -50,7 +53,7 @@ func (l *looks) note(account string, x look) {
 // none, and one that isn't due is like none.
 func (x look) next(first, now time.Time, swept bool, took time.Duration) look {
 	if swept {
-		x.swept = now.Add(sweepShare * took)
+		x.swept = now.Add(min(sweepShare*took, sweepRarest))
 	}
 	if first.IsZero() || first.After(now) {
 		first = now

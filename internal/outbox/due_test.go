@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"syncworker/internal/event"
+	"syncworker/internal/outbox"
 )
 
 // rests leaves n orders at rest, due one after another up to now.
@@ -66,4 +67,12 @@ func TestALookAtEverythingFindsWhatIsDueSinceLong(t *testing.T) {
 		claimed += len(loaded)
 		return claimed == 1
 	}, 20*time.Second, 100*time.Millisecond)
+}
+
+func TestALookAtEverythingComesMoreRarelyWhereItTakesLong(t *testing.T) {
+	for took, later := range map[time.Duration]time.Duration{
+		0: 0, 10 * time.Millisecond: time.Second, time.Second: time.Minute, time.Hour: time.Minute,
+	} {
+		require.Equal(t, later, outbox.SweptLater(took), took)
+	}
 }

@@ -32,3 +32,10 @@ const AdoptSQL = adoptSQL
 
 // Since is from when on lanes that are due are looked for.
 func (s *Store) Since(account string) time.Time { return s.looks.of(account).since }
+
+// SweptLater is how much later than usual a look at all lanes comes after one that took
+// so long.
+func SweptLater(took time.Duration) time.Duration {
+	now := time.Now()
+	return look{}.next(time.Time{}, now, true, took).swept.Sub(now)
+}
