@@ -79,7 +79,7 @@ func (h *harness) inflict(ctx context.Context, s step) error {
 	case diskFull:
 		return h.fillDisk(ctx, s)
 	case linkToxic, linkCut:
-		return h.hitLink(ctx, s)
+		return h.hitLink(s)
 	}
 	return fmt.Errorf("no such fault: %q", s.Kind)
 }
@@ -166,7 +166,7 @@ func (h *harness) fillStream(ctx context.Context, s step) error {
 // streamBytes is the size of the stream that the workers are configured with.
 const streamBytes = 1 << 30
 
-func (h *harness) hitLink(ctx context.Context, s step) error {
+func (h *harness) hitLink(s step) error {
 	var links []string
 	for name := range h.proxies.links {
 		if strings.Contains(name, "/"+s.Link) {
@@ -186,6 +186,5 @@ func (h *harness) hitLink(ctx context.Context, s step) error {
 		return err
 	}
 	time.Sleep(s.For)
-	h.proxies.heal(ctx, link)
-	return nil
+	return h.proxies.heal(link)
 }

@@ -57,11 +57,16 @@ func run(ctx context.Context, o options) error {
 	if err := h.start(ctx); err != nil {
 		return err
 	}
+	watched := h.watchMachine(ctx)
 	h.trade(ctx)
-	if err := h.calm(ctx); err != nil {
+	err := h.calm()
+	if err == nil {
+		h.drain(ctx)
+	}
+	watched()
+	if err != nil {
 		return err
 	}
-	h.drain(ctx)
 	return h.save(ctx)
 }
 
@@ -217,7 +222,6 @@ func (h *harness) trade(ctx context.Context) {
 	}
 	beside.Go(func() { h.operators.work(publishing, h.Every.Operator) })
 	beside.Go(func() { h.watch(publishing) })
-	beside.Go(func() { h.watchMachine(publishing) })
 	for _, w := range h.workers {
 		beside.Go(func() { h.supervise(publishing, w) })
 	}
@@ -279,15 +283,17 @@ func (h *harness) fail(err error) {
 }
 
 // calm ends all faults and has everything run.
-func (h *harness) calm(ctx context.Context) error {
-	err := errors.Join(h.proxies.calm(ctx), h.vendor.SetRules([]sandbox.Rule{}...))
+func (h *harness) calm() error {
+	err := h.vendor.SetRules([]sandbox.Rule{}...)
 	for _, n := range h.nats.nodes {
 		err = errors.Join(err, n.start())
 	}
 	for _, w := range h.workers {
 		w.signal(syscall.SIGCONT)
 		if len(w.armed) > 0 { // what dies at random can't be waited for
+			until := h.note(workerKill, w.name, "the last one")
 			w.kill()
+			until()
 			w.armed = nil
 		}
 		err = errors.Join(err, w.start())

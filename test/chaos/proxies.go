@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -26,12 +25,20 @@ func newProxies() *proxies {
 
 // link makes a proxy and returns where it listens.
 func (p *proxies) link(name, upstream string) (string, error) {
-	l := toxiproxy.NewProxy(p.server, name, "127.0.0.1:0", upstream)
-	if err := p.server.Collection.Add(l, true); err != nil {
-		return "", fmt.Errorf("making the proxy %s: %w", name, err)
+	l, err := p.start(name, "127.0.0.1:0", upstream)
+	if err != nil {
+		return "", err
+	}
+	return l.Listen, nil
+}
+
+func (p *proxies) start(name, listen, upstream string) (*toxiproxy.Proxy, error) {
+	l := toxiproxy.NewProxy(p.server, name, listen, upstream)
+	if err := l.Start(); err != nil {
+		return nil, fmt.Errorf("starting the proxy %s: %w", name, err)
 	}
 	p.links[name] = l
-	return l.Listen, nil
+	return l, nil
 }
 
 // toxic is one way in which a link goes wrong.
@@ -54,28 +61,21 @@ func (p *proxies) poison(link string, t toxic) error {
 	return nil
 }
 
-// heal takes all toxics off a link.
-func (p *proxies) heal(ctx context.Context, link string) { p.links[link].Toxics.ResetToxics(ctx) }
+// heal takes the toxic off a link, and its connections with it. Toxiproxy could leave
+// them, but waits seconds for a toxic that has something to pass on to nobody, and keeps
+// what comes by new connections until then: longer than a quiet period.
+func (p *proxies) heal(link string) error {
+	p.cut(link)
+	return p.mend(link)
+}
 
 // cut closes the link's connections and refuses new ones until mend.
 func (p *proxies) cut(link string) { p.links[link].Stop() }
 
+// mend makes a link anew where the one that was cut listened.
 func (p *proxies) mend(link string) error {
-	if err := p.links[link].Start(); err != nil && err != toxiproxy.ErrProxyAlreadyStarted {
-		return fmt.Errorf("starting the proxy %s again: %w", link, err)
-	}
-	return nil
-}
-
-// calm ends all trouble on all links.
-func (p *proxies) calm(ctx context.Context) error {
-	for name := range p.links {
-		p.heal(ctx, name)
-		if err := p.mend(name); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := p.start(link, p.links[link].Listen, p.links[link].Upstream)
+	return err
 }
 
 func (p *proxies) stop() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"syncworker/test/chaos/check"
@@ -11,9 +12,20 @@ import (
 // call to end in time.
 const stall = 100 * time.Millisecond
 
-// watchMachine writes down when the machine gave nobody the time to run: a call that
-// times out meanwhile is unclear, although no fault of the schedule explains it.
-func (h *harness) watchMachine(ctx context.Context) {
+// watchMachine writes down when the machine gave nobody the time to run, until the end
+// that it returns: a call that times out meanwhile is unclear, although no fault of the
+// schedule explains it.
+func (h *harness) watchMachine(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { h.watchStalls(ctx) })
+	return func() {
+		cancel()
+		watching.Wait()
+	}
+}
+
+func (h *harness) watchStalls(ctx context.Context) {
 	const every = 10 * time.Millisecond
 	tick := time.NewTicker(every)
 	defer tick.Stop()

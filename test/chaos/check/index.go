@@ -199,6 +199,9 @@ func (c *checker) show(d *Delivery) string {
 	for _, call := range c.calls[t] {
 		fmt.Fprintf(&b, "; call %d at %s HTTP %d %s", call.Seq, clock(call.Time), call.Status, strings.TrimSpace(call.Code+" "+call.Fault))
 	}
+	for _, a := range c.attempts[d.ID] {
+		fmt.Fprintf(&b, "; attempt %d by worker %d at %s to %s, %s %s", a.Number, a.Worker, clock(a.StartedAt), clock(a.RecordedAt), a.Action, a.Class)
+	}
 	for _, e := range c.effects[t] {
 		fmt.Fprintf(&b, "; effect %d at %s by call %d %s", e.Seq, clock(e.Time), e.Call, strings.TrimSpace(e.Amount.String()))
 	}
