@@ -196,13 +196,60 @@ func TestEachLieIsFound(t *testing.T) {
 		t.Run(l.invariant+" "+l.name, func(t *testing.T) {
 			w := right()
 			l.tell(w)
-			var found []string
-			for _, f := range check.Check(w.Bundle).Findings {
-				if f.Invariant == l.invariant {
-					found = append(found, f.What)
-				}
-			}
-			require.Contains(t, strings.Join(found, "\n"), l.says)
+			require.Contains(t, strings.Join(found(w, l.invariant), "\n"), l.says)
 		})
 	}
+}
+
+// TestWhoCameFirst has an update and a refund in the wrong order at the vendor. That is
+// wrong only where the outbox had the update when the refund came.
+func TestWhoCameFirst(t *testing.T) {
+	for name, c := range map[string]struct {
+		before time.Duration // how long before the refund's transaction the update's began
+		id     int64         // of the update; the refund's is 3
+		want   int
+	}{
+		"long before":                       {time.Minute, 2, 1},
+		"at the same moment":                {time.Second, 2, 0},
+		"begun long before, and ended last": {time.Minute, 99, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := right()
+			update, refund := &w.Deliveries[1], &w.Deliveries[2]
+			w.swap(1, 2)
+			update.ReceivedAt = refund.ReceivedAt.Add(-c.before)
+			for i := range w.Attempts {
+				if w.Attempts[i].DeliveryID == update.ID {
+					w.Attempts[i].DeliveryID = c.id
+				}
+			}
+			update.ID = c.id
+			require.Len(t, found(w, "I3"), c.want)
+		})
+	}
+}
+
+// TestASlowCallExplainsAHold has a refund held whose call nothing has cut off: no fault
+// explains it, nor any that was lost.
+func TestASlowCallExplainsAHold(t *testing.T) {
+	for took, want := range map[time.Duration]int{100 * time.Millisecond: 2, 900 * time.Millisecond: 0, 1100 * time.Millisecond: 0, 5 * time.Second: 2} {
+		t.Run(took.String(), func(t *testing.T) {
+			w := right()
+			w.Faults = nil
+			w.call(w.event("order.refunded", "o1", "slow", 1, "held:unclear"), "", "")
+			attempt, call := &w.Attempts[len(w.Attempts)-1], &w.Calls[len(w.Calls)-1]
+			attempt.Class, call.Time = "ambiguous", attempt.StartedAt.Add(took)
+			require.Len(t, found(w, "holds"), want)
+		})
+	}
+}
+
+// found are the findings about one invariant.
+func found(w *world, invariant string) (all []string) {
+	for _, f := range check.Check(w.Bundle).Findings {
+		if f.Invariant == invariant {
+			all = append(all, f.What)
+		}
+	}
+	return all
 }

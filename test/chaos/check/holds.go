@@ -149,11 +149,20 @@ func (c *checker) forgotten(d *Delivery) bool {
 	return false
 }
 
-// faulty reports whether the vendor left a call of the delivery unanswered, or
-// answered it with nonsense.
+// faulty reports whether the vendor left a call of the delivery unanswered, answered it
+// with nonsense, or got it late.
 func (c *checker) faulty(d *Delivery) bool {
 	return slices.ContainsFunc(c.calls[c.target(d)], func(call Call) bool {
-		return call.Fault != "" && !strings.HasPrefix(call.Fault, "throttle") && call.Fault != "token_expired" || !call.Done
+		return call.Fault != "" && !strings.HasPrefix(call.Fault, "throttle") && call.Fault != "token_expired" || !call.Done || c.cameLate(d, call)
+	})
+}
+
+// cameLate reports whether the vendor got a call when half of its attempt's time was
+// over, or all: a machine that is busy needs no fault for that.
+func (c *checker) cameLate(d *Delivery, call Call) bool {
+	return slices.ContainsFunc(c.attempts[d.ID], func(a Attempt) bool {
+		took := call.Time.Sub(a.StartedAt)
+		return a.Class == "ambiguous" && took > c.Run.Timeout/2 && took < c.Run.Timeout+slack
 	})
 }
 

@@ -108,9 +108,10 @@ func (c *checker) pairInLane(first, second taken) {
 }
 
 // knownBefore reports whether the outbox had b when a came, so that a could not
-// overtake it unseen.
+// overtake it unseen. A transaction that began first may be the last to write its
+// deliveries: their ids tell.
 func (c *checker) knownBefore(b, a *Delivery) bool {
-	return b.ReceivedAt.Equal(a.ReceivedAt) || b.ReceivedAt.Add(recordMargin).Before(a.ReceivedAt)
+	return b.ReceivedAt.Equal(a.ReceivedAt) || b.ID < a.ID && b.ReceivedAt.Add(recordMargin).Before(a.ReceivedAt)
 }
 
 // sentByPerson reports whether a person had a call sent that the vendor could
