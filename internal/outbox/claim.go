@@ -115,30 +115,7 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 	if err := rows.Err(); err != nil || len(loaded) == 0 {
 		return nil, err
 	}
-	const work = `
-		WITH taken AS (
-			UPDATE outbox.deliveries SET owner = $1
-			WHERE id IN (
-				SELECT d.id FROM unnest($2::uuid[]) u(lane)
-				JOIN outbox.lanes l USING (lane)
-				CROSS JOIN LATERAL (
-					(SELECT id FROM outbox.deliveries
-					WHERE lane = l.lane AND owner IS NULL AND l.kind = 'order'
-					ORDER BY lane_rank, event_time, id LIMIT $4)
-					UNION ALL
-					(SELECT id FROM outbox.deliveries
-					WHERE lane = l.lane AND owner IS NULL AND l.kind <> 'order' AND blocks
-					ORDER BY lane_rank, event_time, id LIMIT $3)
-					UNION ALL
-					(SELECT id FROM outbox.deliveries
-					WHERE lane = l.lane AND owner IS NULL AND l.kind <> 'order' AND NOT blocks
-						AND (state IN ('pending', 'waiting') OR state = 'unknown' AND next_attempt_at <= now())
-					ORDER BY lane_rank, event_time, id LIMIT $3)) d)
-			RETURNING *)
-		SELECT ` + workColumns + `
-		FROM taken d JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at
-		ORDER BY d.lane, d.lane_rank, d.event_time, d.id`
-	if err := collectWork(ctx, tx, work, []any{token, lanes, Window, orderWindow}, func(w *Work) {
+	if err := collectWork(ctx, tx, loadSQL, []any{token, lanes, Window, orderWindow}, func(w *Work) {
 		l := byLane[w.Lane]
 		l.Work = append(l.Work, w)
 	}); err != nil {
@@ -165,6 +142,31 @@ func loadLanes(ctx context.Context, tx pgx.Tx, token Token, take string, args ..
 	}
 	return loaded, nil
 }
+
+// loadSQL takes what rests in lanes. Each of its reads has an index that holds little else.
+const loadSQL = `
+	WITH taken AS (
+		UPDATE outbox.deliveries SET owner = $1
+		WHERE id IN (
+			SELECT d.id FROM unnest($2::uuid[]) u(lane)
+			JOIN outbox.lanes l USING (lane)
+			CROSS JOIN LATERAL (
+				(SELECT id FROM outbox.deliveries
+				WHERE lane = l.lane AND owner IS NULL AND l.kind = 'order'
+				ORDER BY lane_rank, event_time, id LIMIT $4)
+				UNION ALL
+				(SELECT id FROM outbox.deliveries
+				WHERE lane = l.lane AND owner IS NULL AND l.kind <> 'order' AND blocks
+				ORDER BY lane_rank, event_time, id LIMIT $3)
+				UNION ALL
+				(SELECT id FROM outbox.deliveries
+				WHERE lane = l.lane AND owner IS NULL AND l.kind <> 'order' AND NOT blocks
+					AND (state IN ('pending', 'waiting') OR state = 'unknown' AND next_attempt_at <= now())
+				ORDER BY lane_rank, event_time, id LIMIT $3)) d)
+		RETURNING *)
+	SELECT ` + workColumns + `
+	FROM taken d JOIN outbox.events e ON e.id = d.event_id AND e.received_at = d.received_at
+	ORDER BY d.lane, d.lane_rank, d.event_time, d.id`
 
 // windowFull reports whether there may be more than was loaded: of any deliveries,
 // and outside of orders' lanes of those that don't block.

@@ -27,6 +27,9 @@ const (
 // Pool is the store's connections.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
+// LoadSQL takes what rests in lanes.
+const LoadSQL = loadSQL
+
 // AdoptSQL reads what a worker holds.
 const AdoptSQL = adoptSQL
 

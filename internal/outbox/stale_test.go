@@ -1,6 +1,7 @@
 package outbox_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,31 @@ func TestIntentsReadTheIndexOfALaneThatHasMostOfAll(t *testing.T) {
 	s.exec(`ANALYZE outbox.deliveries, outbox.lanes`)
 	plan := s.plan(`(bigint, bigint[], int[], timestamptz[], text[]) AS `+outbox.IntendSQL, `(1, '{1}', '{0}', '{now}', '{NULL}')`)
 	require.NotContains(t, plan, "Seq Scan on deliveries")
+}
+
+// A member with a long queue has a few taken at a time, and none of them blocks.
+func TestALoadReadsNoMoreOfALongQueueThanItTakes(t *testing.T) {
+	s := newShop(t)
+	id := s.comes(line{kind: event.PointIncremented, uuid: "p"})[0]
+	s.exec(`INSERT INTO outbox.deliveries (event_id, received_at, event_time, lane, lane_rank, account, type, state)
+		SELECT event_id, received_at, event_time, lane, lane_rank, account, type, state FROM outbox.deliveries, generate_series(1, 30000) WHERE id = $1`, id)
+	s.exec(`VACUUM ANALYZE outbox.deliveries`)
+	var lane outbox.Lane
+	require.NoError(t, s.conn.QueryRow(t.Context(), `SELECT lane FROM outbox.deliveries WHERE id = $1`, id).Scan(&lane))
+	tx, err := s.Pool().Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // nothing is to stay
+	var plan []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+			Rows int `json:"Actual Rows"`
+		}
+	}
+	err = tx.QueryRow(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+outbox.LoadSQL, s.token, []outbox.Lane{lane}, 32, 128).Scan(&plan)
+	require.NoError(t, err)
+	require.Equal(t, 32, plan[0].Plan.Rows)
+	require.Less(t, plan[0].Plan.Hit+plan[0].Plan.Read, 800, "of some 1,000 that the lane has")
 }
 
 func TestAWorkersPlansGoByTheIndexesInAnEmptyDatabase(t *testing.T) {
