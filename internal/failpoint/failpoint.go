@@ -28,7 +28,7 @@ const (
 	Sending         Point = "sending"          // half of the request's body is out; a read has no detail
 	Sent            Point = "sent"             // the request is written, nothing is read; a read has no detail
 	Answered        Point = "answered"         // the answer is in memory and nowhere else; no error
-	Settling        Point = "settling"         // inside the transaction that records the answer, all of it written
+	Settling        Point = "settling"         // the transaction that records the answer is about to be sent
 	Recorded        Point = "recorded"         // that is committed; error: the answer was lost
 	Draining        Point = "draining"         // told to stop, calls are under way; no detail, no error
 	Migrating       Point = "migrating"        // between two migrations; no detail

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Intent is the committed fact that a call is about to be made.
@@ -36,12 +37,11 @@ const intendSQL = `
 					OR r.blocks AND (d.blocks OR r.lane_rank = 0)
 					OR (SELECT kind FROM outbox.lanes l WHERE l.lane = d.lane) = 'order')
 				ORDER BY r.lane_rank, r.event_time, r.id LIMIT 1) rests
-			WHERE (rests.lane_rank, rests.event_time, rests.id) < (d.lane_rank, d.event_time, d.id))
-	RETURNING d.id`
+			WHERE (rests.lane_rank, rests.event_time, rests.id) < (d.lane_rank, d.event_time, d.id))`
 
-// queueIntents writes the intents but those that are stale, and adds to written
-// what it found. The order of a lane holds for what was committed before this began.
-func queueIntents(b *pgx.Batch, token Token, intents []*Intent, written *[]int64) {
+// queueIntents writes the intents but those that are stale or a person's, and says how
+// many it wrote. The order of a lane holds for what was committed before this began.
+func queueIntents(b *pgx.Batch, token Token, intents []*Intent, written *int) {
 	if len(intents) == 0 {
 		return
 	}
@@ -54,19 +54,26 @@ func queueIntents(b *pgx.Batch, token Token, intents []*Intent, written *[]int64
 		}
 		x.Stale = false
 	}
-	b.Queue(intendSQL, token, ids, wasCalls, sentAt, marks).
-		Query(func(rows pgx.Rows) error { return appendIDs(rows, written) })
+	b.Queue(intendSQL, token, ids, wasCalls, sentAt, marks).Exec(func(tag pgconn.CommandTag) error {
+		*written = int(tag.RowsAffected())
+		return nil
+	})
 }
 
-// markStale marks, of intents that were to be written, those that weren't although
-// the worker still has their delivery as it was. It returns the others of missing.
-func markStale(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent, missing []int64) ([]int64, error) {
+// markStale marks, of the intents of a commit that was written, those that weren't
+// although the worker still has their delivery as it was. It returns those that a
+// person has cancelled.
+func markStale(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent) (cancelled []int64, err error) {
 	if len(intents) == 0 {
-		return missing, nil
+		return nil, nil
 	}
 	const sql = `
 		SELECT id FROM outbox.deliveries JOIN unnest($2::bigint[], $3::int[]) u(id, was_calls) USING (id)
 		WHERE owner = $1 AND calls = was_calls AND state NOT IN ('delivered', 'dead', 'cancelled')`
+	const others = `
+		SELECT id FROM unnest($2::bigint[], $3::int[]) u(id, was_calls)
+		WHERE NOT EXISTS (SELECT FROM outbox.deliveries d WHERE d.id = u.id AND d.owner = $1
+			AND d.calls IN (u.was_calls, u.was_calls + 1) AND d.state NOT IN ('delivered', 'dead', 'cancelled'))`
 	ids, wasCalls := make([]int64, len(intents)), make([]int, len(intents))
 	for i, x := range intents {
 		ids[i], wasCalls[i] = x.ID, x.WasCalls
@@ -82,5 +89,5 @@ func markStale(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent, m
 	for _, x := range intents {
 		x.Stale = slices.Contains(stale, x.ID)
 	}
-	return slices.DeleteFunc(missing, func(id int64) bool { return slices.Contains(stale, id) }), nil
+	return cancelledOf(ctx, tx, others, token, ids, wasCalls)
 }
