@@ -39,23 +39,25 @@ func (s *Store) Commit(ctx context.Context, token Token, c Commit) (gone []int64
 	}
 	left := c
 	for {
-		var intended int
-		intended, err = s.write(ctx, token, &left)
-		switch {
-		case err == nil && intended == len(left.Intents):
-			return gone, failpoint.Each(failpoint.Recorded, c.Settles, typeOfSettle)
-		case err != nil && !notAll(err):
+		intended, err := s.write(ctx, token, &left)
+		now := err == nil
+		if !now && !notAll(err) {
 			return nil, err
 		}
-		var written bool
-		var cancelled []int64
-		err = s.inTx(ctx, func(tx pgx.Tx) error {
-			var err error
-			written, cancelled, err = whatIsWrong(ctx, tx, token, left)
-			return err
-		})
-		if err != nil {
-			return nil, err
+		written, cancelled := now, []int64(nil)
+		if !now || intended < len(left.Intents) {
+			err = s.inTx(ctx, func(tx pgx.Tx) error {
+				var err error
+				if now {
+					cancelled, err = markStale(ctx, tx, token, left.Intents)
+				} else {
+					written, cancelled, err = whatIsWrong(ctx, tx, token, left)
+				}
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
 		gone = append(gone, cancelled...)
 		if written {
@@ -177,9 +179,9 @@ const countSQL = `
 // has ended had, are in its own row.
 const commitsOf = `greatest(w.commits, (SELECT max(number) FROM outbox.commits c WHERE c.token = w.token))`
 
-// whatIsWrong looks why a commit wasn't written, or only without some intents. It marks
-// those that are stale, and returns deliveries that a person has cancelled. Whatever
-// else isn't as the worker left it is ErrLeaseLost.
+// whatIsWrong looks why a commit wasn't written: it was before, and its answer was lost,
+// or a person has cancelled deliveries that it is about. Whatever else isn't as the worker
+// left it is ErrLeaseLost.
 func whatIsWrong(ctx context.Context, tx pgx.Tx, token Token, c Commit) (written bool, cancelled []int64, err error) {
 	if written, err = wasWritten(ctx, tx, token, c.Number); err != nil {
 		return false, nil, err

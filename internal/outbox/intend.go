@@ -73,7 +73,8 @@ func markStale(ctx context.Context, tx pgx.Tx, token Token, intents []*Intent) (
 	const others = `
 		SELECT id FROM unnest($2::bigint[], $3::int[]) u(id, was_calls)
 		WHERE NOT EXISTS (SELECT FROM outbox.deliveries d WHERE d.id = u.id AND d.owner = $1
-			AND d.calls IN (u.was_calls, u.was_calls + 1) AND d.state NOT IN ('delivered', 'dead', 'cancelled'))`
+			AND (d.calls = u.was_calls AND d.state NOT IN ('delivered', 'dead', 'cancelled')
+				OR d.calls = u.was_calls + 1 AND d.state = 'inflight'))`
 	ids, wasCalls := make([]int64, len(intents)), make([]int, len(intents))
 	for i, x := range intents {
 		ids[i], wasCalls[i] = x.ID, x.WasCalls
