@@ -13,7 +13,6 @@ import (
 )
 
 func TestWhatLosesThePromiseEndsTheWorkerWithWhatToDo(t *testing.T) {
-	s := newSide(t)
 	remove := "delete it (nats consumer rm SYNC syncworker) and start again: the worker makes it anew and recognizes what it has seen"
 	stream := jetstream.StreamConfig{Name: "SYNC", Subjects: []string{consumer.Subjects}}
 	theirs := func(change func(*jetstream.ConsumerConfig)) *jetstream.ConsumerConfig {
@@ -64,9 +63,9 @@ func TestWhatLosesThePromiseEndsTheWorkerWithWhatToDo(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			s := newSide(t) // of its own: a server that is still deleting a stream can't make another of that name
 			_, err := s.js.CreateStream(t.Context(), tt.stream)
 			require.NoError(t, err)
-			defer func() { require.NoError(t, s.js.DeleteStream(t.Context(), "SYNC")) }()
 			if c := tt.consumer; c != nil && c.DeliverSubject != "" {
 				_, err = s.js.CreateOrUpdatePushConsumer(t.Context(), "SYNC", *c)
 			} else if c != nil {
