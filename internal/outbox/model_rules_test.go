@@ -134,8 +134,8 @@ func (s *snapshot) deletedAtVendor(id event.Identity) bool {
 func (s *snapshot) overtakes(kind outbox.LaneKind, w *outbox.Work) bool {
 	for _, d := range s.deliveries {
 		order := cmp.Or(outbox.Rank(d.kind)-outbox.Rank(w.Type), int16(d.time.Compare(w.EventTime)), int16(cmp.Compare(d.id, w.ID)))
-		aside := d.state == outbox.Held || d.state == outbox.Unknown || d.blocks && d.state == outbox.Waiting
-		passes := kind != outbox.OrderLane && aside && (!d.blocks || !w.Blocks && outbox.Rank(d.kind) > 0)
+		aside := d.state == outbox.Held || d.state == outbox.Unknown
+		passes := kind != outbox.OrderLane && (aside && !d.blocks || d.blocks && !w.Blocks && outbox.Rank(d.kind) > 0)
 		if d.lane == w.Lane && d.owner == nil && order < 0 && !passes {
 			return true
 		}
