@@ -18,10 +18,11 @@ import (
 
 // TestTheStoreKeepsItsPromises plays workers, publishers, persons and accidents in
 // any order against a real database, and looks at all of it after each step. More
-// of it: go test ./internal/outbox -run Promises -rapid.checks=1000 -rapid.steps=60
+// of it: go test ./internal/outbox -run Promises -rapid.checks=1000 -rapid.steps=60 -rapid.seed=0
 func TestTheStoreKeepsItsPromises(t *testing.T) {
 	s := newShop(t)
 	checksUnlessTold(t, 20)
+	unlessTold(t, "rapid.seed", "1") // that stays; a fresh one is for who looks for more
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel(rt, s)
 		works := oneOf(m.claim, m.reload, m.adopt, m.intend, m.intend, m.answer, m.answer, m.read, m.putDown, m.renew, m.join)
@@ -42,12 +43,18 @@ func TestTheStoreKeepsItsPromises(t *testing.T) {
 // how often: what needs a database takes longer than a pure function.
 func checksUnlessTold(t *testing.T, n int) {
 	t.Helper()
+	unlessTold(t, "rapid.checks", fmt.Sprint(n))
+}
+
+// unlessTold sets a flag for a test where nobody has.
+func unlessTold(t *testing.T, name, value string) {
+	t.Helper()
 	told := false
-	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "rapid.checks" })
+	flag.Visit(func(f *flag.Flag) { told = told || f.Name == name })
 	if !told {
-		was := flag.Lookup("rapid.checks").Value.String()
-		require.NoError(t, flag.Set("rapid.checks", fmt.Sprint(n)))
-		t.Cleanup(func() { require.NoError(t, flag.Set("rapid.checks", was)) })
+		was := flag.Lookup(name).Value.String()
+		require.NoError(t, flag.Set(name, value))
+		t.Cleanup(func() { require.NoError(t, flag.Set(name, was)) })
 	}
 }
 
